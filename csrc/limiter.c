@@ -1,0 +1,271 @@
+/* limiter.c - acquire and release: the only place that combines slots, admission, gate, queue and parking. */
+#include "admission.h"
+#include "attach.h"
+#include "os.h"
+#include "park.h"
+#include "queue.h"
+#include "reaper.h"
+
+static bool fits(uint64_t a, uint32_t weight_milli, uint32_t cap_milli)
+{
+    return !admission_has_waiters(a) && admission_used_milli(a) + weight_milli <= cap_milli;
+}
+
+static void hold(struct limiter *l, struct permit *permit)
+{
+    count64(&l->participants[l->index].granted);
+    permit->word = slot_moved(permit->word, SLOT_HELD);
+}
+
+/* ADMIT_OWN of the CLAIMED slot in permit, if there is room under a. */
+static bool admit_own(struct limiter *l, uint64_t a, struct permit *permit, uint32_t cap_milli)
+{
+    if (!fits(a, permit->weight_milli, cap_milli)
+        || !admission_install(l, a, OP_ADMIT_OWN, permit->slot, permit->word,
+                              admission_used_milli(a) + permit->weight_milli, false))
+        return false;
+    hold(l, permit);
+    return true;
+}
+
+static bool claim(struct limiter *l, const struct request *request, struct permit *permit)
+{
+    *permit = (struct permit){.weight_milli = request->weight_milli, .epoch = l->epoch};
+    if (!slots_claim(l, &permit->slot, &permit->word))
+        return false;
+    slots_fill(l, permit->slot, request);
+    fill64(&l->slots[permit->slot].admitted, stamp(slot_generation(permit->word), os_coarse_us()));
+    return true;
+}
+
+/* For a caller that finds no room: whatever the dead, the stuck and the cooled still occupy. */
+static enum shmlimit_status make_room(struct limiter *l)
+{
+    struct queue_outlook outlook;
+    uint32_t taken_back = 0;
+    enum shmlimit_status status = reaper_sweep(l, REAP_HOLDERS, &taken_back);
+
+    if (segment_is_orphan(l))
+        limiter_retire(l);
+    return status == SHMLIMIT_OK ? queue_grant(l, false, &outlook) : status;
+}
+
+/* Into the queue, over the settled a. */
+static bool enqueue(struct limiter *l, uint64_t a, struct permit *permit)
+{
+    struct slot *slot = &l->slots[permit->slot];
+
+    /* arrivals -> arrivals + 1: our place among equals. Crash: before or after: a number nobody uses. */
+    fill64(&slot->arrival, add64(&l->header->queue.arrivals, 1));
+    fill64(&slot->admitted, 0);
+    fill64(&slot->cool_until, stamp(slot_generation(permit->word), os_now_us()));
+    return admission_install(l, a, OP_ENQUEUE, permit->slot, permit->word, admission_used_milli(a), true);
+}
+
+/* With a slot CLAIMED: admitted (OK), queued (QUEUED, may_queue only), or given back (WOULD_BLOCK and errors). */
+static enum shmlimit_status admit_slow(struct limiter *l, struct permit *permit, bool may_queue)
+{
+    bool made_room = false, expired = false;
+
+    for (uint32_t steps = 0; steps < GRANT_STEPS_MAX; steps++) {
+        enum shmlimit_status status;
+        struct gate_view view;
+        uint64_t a;
+
+        if ((status = admission_settle(l, &a)) != SHMLIMIT_OK)
+            return status;
+        gate_read(l, &view);
+        if (load32(&l->header->settings.flags) & FLAG_RETIRED)
+            return SHMLIMIT_ORPHANED;
+        if (view.limit_milli && permit->weight_milli > view.limit_milli)
+            return SHMLIMIT_NEVER_ADMISSIBLE;
+        if (fits(a, permit->weight_milli, view.cap_milli)) {
+            if (admit_own(l, a, permit, view.cap_milli))
+                return SHMLIMIT_OK;
+            continue;
+        }
+        if (!made_room) {
+            if ((status = make_room(l)) != SHMLIMIT_OK)
+                return status;
+            made_room = true;
+            continue;
+        }
+        if (!admission_has_waiters(a)) {
+            if ((status = queue_expire_one(l, a, &view, &expired)) != SHMLIMIT_OK)
+                return status;
+            if (expired)
+                continue;
+        }
+        if (!may_queue)
+            return SHMLIMIT_WOULD_BLOCK;
+        if (enqueue(l, a, permit))
+            return SHMLIMIT_QUEUED;
+    }
+    return SHMLIMIT_CORRUPT;
+}
+
+static enum shmlimit_status claim_slow(struct limiter *l, const struct request *request, struct permit *permit)
+{
+    struct gate_view view;
+    enum shmlimit_status status;
+    uint32_t taken_back = 0;
+    bool expired;
+    uint64_t a;
+
+    if ((status = reaper_sweep_table(l, &taken_back)) != SHMLIMIT_OK || (status = admission_settle(l, &a)) != SHMLIMIT_OK)
+        return status;
+    gate_read(l, &view);
+    if ((status = queue_expire_one(l, a, &view, &expired)) != SHMLIMIT_OK)
+        return status;
+    return claim(l, request, permit) ? SHMLIMIT_OK : SHMLIMIT_QUEUE_FULL;
+}
+
+static enum shmlimit_status enter(struct limiter *l, const struct request *request, struct permit *permit, bool may_queue)
+{
+    enum shmlimit_status status;
+    uint32_t cap_milli;
+    uint64_t a;
+
+    if ((status = attach_ready(l)) != SHMLIMIT_OK)
+        return status;
+    if (!claim(l, request, permit) && (status = claim_slow(l, request, permit)) != SHMLIMIT_OK)
+        return status;
+    /* A before the settings: a change of them after that changes A. */
+    if (admission_settle(l, &a) == SHMLIMIT_OK && gate_read_fast(l, &cap_milli) && admit_own(l, a, permit, cap_milli))
+        return SHMLIMIT_OK;
+    status = admit_slow(l, permit, may_queue);
+    if (status != SHMLIMIT_OK && status != SHMLIMIT_QUEUED)
+        slots_give_back(l, permit->slot, permit->word);
+    return status;
+}
+
+enum shmlimit_status limiter_try(struct limiter *l, const struct request *request, struct permit *permit)
+{
+    return enter(l, request, permit, false);
+}
+
+/* Wakes the poller: a waiter wants a sample, or a slot has been released that a sample must confirm. */
+static void ring(struct limiter *l)
+{
+    struct poller *poller = &l->header->poller;
+
+    if (!(load32(&l->header->settings.flags) & FLAG_USAGE) && !load64(&l->header->gate.word))
+        return;
+    /* bell -> bell + 1. Pairs with poller_census(), which reads it first. Crash before the wake: the poller's own
+     * period, a second while anybody waits. */
+    add32(&poller->bell, 1);
+    os_futex_wake(&poller->bell);
+}
+
+enum shmlimit_status limiter_enter(struct limiter *l, const struct request *request, struct permit *permit)
+{
+    enum shmlimit_status status = enter(l, request, permit, true);
+    struct queue_outlook outlook;
+
+    if (status != SHMLIMIT_QUEUED)
+        return status;
+    permit->word = slot_moved(permit->word, SLOT_HELD);
+    if ((status = queue_grant(l, false, &outlook)) != SHMLIMIT_OK) {
+        limiter_leave(l, permit);
+        return status;
+    }
+    if (load64(&l->slots[permit->slot].word) == permit->word) {
+        count64(&l->participants[l->index].granted);
+        return SHMLIMIT_OK;
+    }
+    ring(l);
+    return SHMLIMIT_QUEUED;
+}
+
+enum shmlimit_status limiter_wait(struct limiter *l, struct permit *permit, uint64_t deadline_us)
+{
+    enum shmlimit_status status = park_until(l, permit, deadline_us), left;
+
+    if (status == SHMLIMIT_INTERRUPTED || status == SHMLIMIT_POLLER_WANTED)
+        return status;
+    if (status != SHMLIMIT_OK) {
+        left = limiter_leave(l, permit);
+        if (left != SHMLIMIT_WOULD_BLOCK) {
+            if (status == SHMLIMIT_TIMED_OUT)
+                count64(&l->participants[l->index].timeouts);
+            return status;
+        }
+    }
+    count64(&l->participants[l->index].granted);
+    count64(&l->participants[l->index].queued_grants);
+    return SHMLIMIT_OK;
+}
+
+enum shmlimit_status limiter_leave(struct limiter *l, struct permit *permit)
+{
+    uint64_t waiting = slot_word(SLOT_WAITING, slot_participant(permit->word), slot_generation(permit->word));
+    struct queue_outlook outlook;
+
+    for (uint32_t steps = 0; steps < STEPS_MAX; steps++) {
+        uint64_t a, x;
+        enum shmlimit_status status = admission_settle(l, &a);
+
+        if (status != SHMLIMIT_OK)
+            return status;
+        x = load64(&l->slots[permit->slot].word);
+        if (x == permit->word)
+            return SHMLIMIT_WOULD_BLOCK;
+        if (x != waiting)
+            return SHMLIMIT_LOST;
+        if (admission_install(l, a, OP_CANCEL, permit->slot, x, admission_used_milli(a), admission_has_waiters(a)))
+            return queue_grant(l, false, &outlook);
+    }
+    return SHMLIMIT_CORRUPT;
+}
+
+/* The slot is COOLING and nothing will look at when it cools: back to FREE at once, or left to whoever changes A. */
+static void expire_now(struct limiter *l, const struct permit *permit)
+{
+    uint64_t cooling = slot_moved(permit->word, SLOT_COOLING), a;
+
+    for (uint32_t steps = 0; steps < STEPS_MAX; steps++)
+        if (admission_settle(l, &a) != SHMLIMIT_OK || load64(&l->slots[permit->slot].word) != cooling
+            || admission_expire(l, a, permit->slot, cooling))
+            return;
+}
+
+bool limiter_release(struct limiter *l, const struct permit *permit)
+{
+    bool has_waiters = admission_has_waiters(load64(&l->header->admission.word));
+    uint64_t cool_until_us = gate_cool_until_us(l, has_waiters);
+    struct queue_outlook outlook;
+
+    if (permit->epoch != limiter_epoch() || !slots_cool(l, permit->slot, permit->word, cool_until_us))
+        return false;
+    if (!cool_until_us)
+        expire_now(l, permit);
+    if (admission_has_waiters(load64(&l->header->admission.word))) {
+        ring(l);
+        queue_grant(l, false, &outlook);
+    }
+    return true;
+}
+
+bool limiter_holds(const struct limiter *l, const struct permit *permit)
+{
+    return permit->epoch == limiter_epoch() && load64(&l->slots[permit->slot].word) == permit->word;
+}
+
+bool limiter_touch(struct limiter *l, const struct permit *permit)
+{
+    if (!limiter_holds(l, permit))
+        return false;
+    slots_stamp(&l->slots[permit->slot].touched, slot_generation(permit->word), os_now_us());
+    return limiter_holds(l, permit);
+}
+
+enum shmlimit_status limiter_reap(struct limiter *l, uint32_t *taken_back)
+{
+    struct queue_outlook outlook;
+    enum shmlimit_status status = attach_ready(l);
+
+    *taken_back = 0;
+    if (status == SHMLIMIT_OK && (status = reaper_sweep_table(l, taken_back)) == SHMLIMIT_OK)
+        status = queue_grant(l, false, &outlook);
+    return status;
+}

@@ -1,0 +1,111 @@
+#define _GNU_SOURCE
+#include "participants.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "os.h"
+
+/* Field 22 of procfs stat, after the command in parentheses; 0 without procfs. For people only. */
+static uint64_t start_time(char program[16])
+{
+    char text[512], *open_paren, *close_paren;
+    unsigned long long started = 0;
+    FILE *file = fopen("/proc/self/stat", "re");
+    size_t length;
+
+    memset(program, 0, 16);
+    if (!file)
+        return 0;
+    length = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[length] = 0;
+    open_paren = strchr(text, '(');
+    close_paren = strrchr(text, ')');
+    if (!open_paren || !close_paren)
+        return 0;
+    length = (size_t)(close_paren - open_paren - 1);
+    memcpy(program, open_paren + 1, length < 16 ? length : 16);
+    sscanf(close_paren + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &started);
+    return started;
+}
+
+static void describe(struct participant *entry)
+{
+    uint64_t program[2], started = start_time((char *)program);
+
+    fill32(&entry->pid, (uint32_t)getpid());
+    fill32(&entry->uid, (uint32_t)geteuid());
+    fill64(&entry->started, started);
+    fill64(&entry->program[0], program[0]);
+    fill64(&entry->program[1], program[1]);
+}
+
+static enum shmlimit_status take(struct limiter *l, uint32_t index, struct fault *fault)
+{
+    struct participant *entry = &l->participants[index];
+    uint64_t word = load64(&entry->word);
+    int locked;
+
+    if (participant_state(word) != PARTICIPANT_FREE)
+        return SHMLIMIT_WOULD_BLOCK;
+    locked = os_lock(l->fd, LOCK_BASE + index);
+    if (locked < 0) {
+        *fault = (struct fault){.what = "byte lock", .error = -locked};
+        return SHMLIMIT_SYSTEM;
+    }
+    if (!locked)
+        return SHMLIMIT_WOULD_BLOCK;
+    describe(entry);
+    /* FREE -> LIVE, with the byte lock held [I5]. Pairs with participants_is_alive().
+     * Crash: before: the lock goes, the entry stays FREE; after: LIVE with a free lock, which is dead. */
+    if (cas64(&entry->word, word, participant_word(PARTICIPANT_LIVE, participant_generation(word)))) {
+        l->index = index;
+        return SHMLIMIT_OK;
+    }
+    os_unlock(l->fd, LOCK_BASE + index);
+    return SHMLIMIT_WOULD_BLOCK;
+}
+
+enum shmlimit_status participants_join(struct limiter *l, struct fault *fault)
+{
+    for (uint32_t i = 0; i < PARTICIPANTS; i++) {
+        enum shmlimit_status status = take(l, i, fault);
+
+        if (status != SHMLIMIT_WOULD_BLOCK)
+            return status;
+    }
+    *fault = (struct fault){.what = "participants", .found = PARTICIPANTS, .expected = PARTICIPANTS};
+    return SHMLIMIT_PARTICIPANTS_FULL;
+}
+
+bool participants_is_alive(const struct limiter *l, uint32_t index)
+{
+    uint64_t word;
+
+    /* Our own open file never conflicts with itself. */
+    if (index == l->index)
+        return true;
+    word = load64(&l->participants[index].word);
+    if (participant_state(word) == PARTICIPANT_RECLAIMING)
+        return false;
+    return participant_state(word) != PARTICIPANT_LIVE || os_lock_is_held(l->fd, LOCK_BASE + index) != 0
+           || load64(&l->participants[index].word) != word;
+}
+
+uint32_t participants_living(const struct limiter *l, uint32_t *pids, uint32_t room)
+{
+    uint32_t living = 0;
+
+    for (uint32_t i = 0; i < PARTICIPANTS; i++) {
+        if (i == l->index || participant_state(load64(&l->participants[i].word)) != PARTICIPANT_LIVE
+            || !participants_is_alive(l, i))
+            continue;
+        if (living < room)
+            pids[living] = load32(&l->participants[i].pid);
+        living++;
+    }
+    return living;
+}

@@ -1,0 +1,185 @@
+#include "queue.h"
+
+#include "admission.h"
+#include "os.h"
+#include "reaper.h"
+
+/* A tick that finds a slot released this long ago, with no cooldown to wait for, repairs somebody's lost grant. */
+#define OVERDUE_US 20000
+
+struct key {
+    int32_t priority;
+    int64_t since_ns;
+    uint64_t arrival;
+};
+
+struct scan {
+    uint32_t best, due; /* NO_SLOT: none */
+    uint64_t best_word, due_word;
+    uint64_t due_since_us, changes_at_us;
+    uint32_t best_weight_milli;
+    bool any_waiting;
+    struct key best_key;
+};
+
+static struct key key_of(const struct slot *slot)
+{
+    return (struct key){(int32_t)load32(&slot->priority), (int64_t)load64(&slot->since_ns), load64(&slot->arrival)};
+}
+
+static bool is_before(struct key a, struct key b)
+{
+    if (a.priority != b.priority)
+        return a.priority > b.priority;
+    if (a.since_ns != b.since_ns)
+        return a.since_ns < b.since_ns;
+    return a.arrival < b.arrival;
+}
+
+static void scan_waiter(const struct limiter *l, const struct gate_view *view, uint32_t i, uint64_t x, struct scan *scan)
+{
+    uint32_t weight_milli = load32(&l->slots[i].weight_milli);
+    struct key key;
+
+    scan->any_waiting = true;
+    /* Above a limit that was lowered since: not admissible, so it blocks nobody; it leaves by itself. */
+    if (view->limit_milli && weight_milli > view->limit_milli)
+        return;
+    key = key_of(&l->slots[i]);
+    if (scan->best != NO_SLOT && !is_before(key, scan->best_key))
+        return;
+    scan->best = i;
+    scan->best_word = x;
+    scan->best_key = key;
+    scan->best_weight_milli = weight_milli;
+}
+
+static void scan_cooling(const struct limiter *l, const struct gate_view *view, uint32_t i, uint64_t x, struct scan *scan)
+{
+    uint64_t cool_us = stamp_us(load64(&l->slots[i].cool_until), slot_generation(x)), due_us = 0;
+
+    if (gate_is_due(view, cool_us, &due_us)) {
+        scan->due = i;
+        scan->due_word = x;
+        scan->due_since_us = cool_us;
+    } else if (due_us < scan->changes_at_us)
+        scan->changes_at_us = due_us;
+}
+
+static void scan_slots(const struct limiter *l, const struct gate_view *view, struct scan *scan)
+{
+    *scan = (struct scan){.best = NO_SLOT, .due = NO_SLOT, .changes_at_us = view->changes_at_us};
+    for (uint32_t i = 0, high_water = slots_high_water(l); i < high_water; i++) {
+        uint64_t x = load64(&l->slots[i].word);
+
+        if (slot_state(x) == SLOT_WAITING)
+            scan_waiter(l, view, i, x, scan);
+        else if (slot_state(x) == SLOT_COOLING)
+            scan_cooling(l, view, i, x, scan);
+    }
+}
+
+/* A sleeping head would keep no time: the next cooldown, the pause's end, the liveness of holders. */
+static void wake_if_drowsy(struct limiter *l, uint32_t index)
+{
+    struct slot *slot = &l->slots[index];
+
+    if (!(load32(&slot->flags) & SLOT_DROWSY))
+        return;
+    /* wake -> wake + 1 without moving the slot: the waiter looks again. Crash: before: its neighbours' ticks grant. */
+    add32(&slot->wake, 1);
+    os_futex_wake(&slot->wake);
+}
+
+static void count_self_heal(struct limiter *l, const struct gate_view *view, const struct scan *scan)
+{
+    if (!load64(&l->header->settings.cooldown_us) && view->confirmed_us == NEVER_US && scan->due_since_us
+        && view->now_us > scan->due_since_us + OVERDUE_US)
+        count64(&l->header->queue.self_heals);
+}
+
+/* Failing over an unchanged A, the slot weighs more than everything together [I1]. */
+static enum shmlimit_status expire(struct limiter *l, uint64_t a, const struct scan *scan)
+{
+    if (admission_expire(l, a, scan->due, scan->due_word))
+        return SHMLIMIT_OK;
+    return load64(&l->header->admission.word) == a ? SHMLIMIT_CORRUPT : SHMLIMIT_WOULD_BLOCK;
+}
+
+enum shmlimit_status queue_grant(struct limiter *l, bool is_tick, struct queue_outlook *outlook)
+{
+    bool has_token = false;
+    uint32_t taken_back = 0;
+
+    *outlook = (struct queue_outlook){.head = NO_SLOT, .changes_at_us = NEVER_US};
+    for (uint32_t steps = 0; steps < GRANT_STEPS_MAX; steps++) {
+        enum shmlimit_status status;
+        struct gate_view view;
+        struct scan scan;
+        uint64_t a;
+
+        if ((status = admission_settle(l, &a)) != SHMLIMIT_OK)
+            return status;
+        if (!admission_has_waiters(a))
+            return SHMLIMIT_OK;
+        gate_read(l, &view);
+        scan_slots(l, &view, &scan);
+        if (load64(&l->header->admission.word) != a)
+            continue;
+        if (!scan.any_waiting) {
+            if (admission_clear_waiters(l, a))
+                return SHMLIMIT_OK;
+            continue;
+        }
+        if (scan.best == NO_SLOT)
+            return SHMLIMIT_OK;
+        if ((uint64_t)admission_used_milli(a) + scan.best_weight_milli <= view.cap_milli
+            && (has_token || (has_token = gate_spend(l, &view)))) {
+            uint32_t waiter = slot_participant(scan.best_word);
+
+            if (waiter >= PARTICIPANTS)
+                return SHMLIMIT_CORRUPT;
+            if (!participants_is_alive(l, waiter)) {
+                if ((status = reaper_reclaim(l, waiter, &taken_back)) != SHMLIMIT_OK)
+                    return status;
+            } else if (admission_install(l, a, OP_ADMIT_WAITER, scan.best, scan.best_word,
+                                         admission_used_milli(a) + scan.best_weight_milli, true)) {
+                has_token = false;
+                outlook->admitted++;
+            }
+            continue;
+        }
+        if (scan.due != NO_SLOT) {
+            if ((status = expire(l, a, &scan)) == SHMLIMIT_CORRUPT)
+                return status;
+            if (status == SHMLIMIT_OK && is_tick)
+                count_self_heal(l, &view, &scan);
+            continue;
+        }
+        outlook->head = scan.best;
+        outlook->changes_at_us = scan.changes_at_us;
+        wake_if_drowsy(l, scan.best);
+        return SHMLIMIT_OK;
+    }
+    return SHMLIMIT_CORRUPT;
+}
+
+enum shmlimit_status queue_expire_one(struct limiter *l, uint64_t a, const struct gate_view *view, bool *found)
+{
+    struct scan scan;
+
+    scan_slots(l, view, &scan);
+    *found = scan.due != NO_SLOT;
+    return *found && expire(l, a, &scan) == SHMLIMIT_CORRUPT ? SHMLIMIT_CORRUPT : SHMLIMIT_OK;
+}
+
+uint32_t queue_rank(const struct limiter *l, uint32_t slot)
+{
+    struct key own = key_of(&l->slots[slot]);
+    uint32_t rank = 0;
+
+    for (uint32_t i = 0, high_water = slots_high_water(l); i < high_water; i++)
+        if (i != slot && slot_state(load64(&l->slots[i].word)) == SLOT_WAITING && is_before(key_of(&l->slots[i]), own))
+            rank++;
+    return rank;
+}

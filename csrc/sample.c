@@ -1,0 +1,122 @@
+/* sample.c - the upstream's side of the gate: who polls, what it counts here, what it writes. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "admission.h"
+#include "attach.h"
+#include "os.h"
+#include "queue.h"
+#include "reaper.h"
+
+#define START_EVERY_US 1000000
+
+enum shmlimit_status poller_elect(struct limiter *l)
+{
+    enum shmlimit_status status = attach_ready(l);
+    int locked;
+
+    if (status != SHMLIMIT_OK)
+        return status;
+    if ((locked = os_lock(l->fd, LOCK_POLLER)) < 0) {
+        errno = -locked;
+        return SHMLIMIT_SYSTEM;
+    }
+    if (!locked)
+        return SHMLIMIT_WOULD_BLOCK;
+    l->is_poller = true;
+    store32(&l->header->poller.pid, (uint32_t)getpid());
+    return SHMLIMIT_OK;
+}
+
+void poller_resign(struct limiter *l)
+{
+    if (!l->is_poller)
+        return;
+    l->is_poller = false;
+    os_unlock(l->fd, LOCK_POLLER);
+}
+
+bool poller_is_alive(const struct limiter *l)
+{
+    return l->is_poller || os_lock_is_held(l->fd, LOCK_POLLER) != 0;
+}
+
+bool poller_claim_start(struct limiter *l)
+{
+    shared64 *at = &l->header->poller.started_at_us;
+    uint64_t seen = load64(at), now_us = os_now_us();
+
+    /* started -> now, for one waiter a second. Crash after: nobody starts one for a second. */
+    return now_us >= seen + START_EVERY_US && cas64(at, seen, now_us);
+}
+
+void poller_census(const struct limiter *l, struct census *census)
+{
+    uint64_t settle_us = load64(&l->header->settings.settle_us), confirmed_us;
+
+    /* The bell first: a change after it is counted below or rings again. */
+    *census = (struct census){.bell = load32(&l->header->poller.bell), .now_us = os_now_us()};
+    confirmed_us = gate_t0_us(load64(&l->header->gate.word));
+    for (uint32_t i = 0, high_water = slots_high_water(l); i < high_water; i++) {
+        const struct slot *slot = &l->slots[i];
+        uint64_t x = load64(&slot->word), admitted_us, cool_us;
+
+        if (slot_state(x) == SLOT_WAITING)
+            census->waiters++;
+        if (slot_state(x) == SLOT_HELD) {
+            admitted_us = stamp_us(load64(&slot->admitted), slot_generation(x));
+            census->held_count++;
+            if (admitted_us && admitted_us + settle_us <= census->now_us) {
+                census->visible_count++;
+                census->visible_milli += load32(&slot->weight_milli);
+            }
+        }
+        if (slot_state(x) == SLOT_COOLING) {
+            cool_us = stamp_us(load64(&slot->cool_until), slot_generation(x));
+            if (cool_us > confirmed_us && (!census->cool_us || cool_us < census->cool_us))
+                census->cool_us = cool_us;
+        }
+    }
+}
+
+static enum shmlimit_status write_gate(struct limiter *l, uint32_t gate_count_milli, uint64_t t0_us)
+{
+    shared64 *at = &l->header->gate.word;
+    struct queue_outlook outlook;
+    uint64_t seen;
+
+    do {
+        seen = load64(at);
+        if (!l->is_poller || t0_us / 1000 * 1000 <= gate_t0_us(seen))
+            return SHMLIMIT_LOST;
+        /* G -> {count, t0}, t0 growing, unspent. Fails: a granter spent the old one, or another poller was newer.
+         * Crash: before: the old sample ages; after, before the bump: it counts from the next change of A on. */
+    } while (!cas64(at, seen, gate_word(gate_count_milli, false, t0_us / 1000)));
+    admission_bump(l);
+    store64(&l->header->poller.polled_at_us, os_now_us());
+    return queue_grant(l, false, &outlook);
+}
+
+enum shmlimit_status poller_write_sample(struct limiter *l, uint32_t gate_count_milli, uint64_t t0_us, uint64_t count_milli)
+{
+    store64(&l->header->poller.count_milli, count_milli);
+    store64(&l->header->poller.count_at_us, t0_us);
+    store64(&l->header->poller.reason[0], 0);
+    return write_gate(l, gate_count_milli, t0_us);
+}
+
+enum shmlimit_status poller_write_failure(struct limiter *l, uint64_t t0_us, const char *reason, size_t length)
+{
+    uint64_t text[REASON_BYTES / 8] = {0};
+
+    memcpy(text, reason, length < REASON_BYTES ? length : REASON_BYTES);
+    for (uint32_t i = 0; i < REASON_BYTES / 8; i++)
+        store64(&l->header->poller.reason[i], text[i]);
+    return write_gate(l, NO_COUNT, t0_us);
+}
+
+enum shmlimit_status poller_sleep(struct limiter *l, uint32_t bell, uint64_t deadline_us)
+{
+    return os_futex_wait(&l->header->poller.bell, bell, deadline_us) == -EINTR ? SHMLIMIT_INTERRUPTED : SHMLIMIT_OK;
+}

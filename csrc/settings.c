@@ -1,0 +1,123 @@
+/* settings.c - what people and 429s change at run time. Each change is stored, then A is bumped, so that no admission
+ * decided on the old value lands later; then the queue is granted what the new one allows. A crash between these
+ * leaves a change that counts from the next change of A on, and a grant to the waiters' next tick. */
+#include "admission.h"
+#include "attach.h"
+#include "os.h"
+#include "queue.h"
+
+static enum shmlimit_status take_effect(struct limiter *l)
+{
+    struct queue_outlook outlook;
+
+    admission_bump(l);
+    return queue_grant(l, false, &outlook);
+}
+
+static enum shmlimit_status change(struct limiter *l, shared64 *setting, uint64_t value)
+{
+    enum shmlimit_status status = attach_ready(l);
+
+    if (status != SHMLIMIT_OK)
+        return status;
+    store64(setting, value);
+    return take_effect(l);
+}
+
+enum shmlimit_status limiter_set_limit(struct limiter *l, uint32_t limit)
+{
+    return change(l, &l->header->settings.limits, limits_word(limit, limit, 0));
+}
+
+enum shmlimit_status limiter_set_cooldown(struct limiter *l, uint64_t cooldown_us)
+{
+    return change(l, &l->header->settings.cooldown_us, cooldown_us);
+}
+
+enum shmlimit_status limiter_set_slot_timeout(struct limiter *l, uint64_t timeout_us)
+{
+    return change(l, &l->header->settings.slot_timeout_us, timeout_us);
+}
+
+enum shmlimit_status limiter_reset(struct limiter *l)
+{
+    shared64 *at = &l->header->settings.limits;
+    enum shmlimit_status status = attach_ready(l);
+    uint64_t seen;
+
+    if (status != SHMLIMIT_OK)
+        return status;
+    /* limit -> configured, reduction forgotten, by CAS so that a limit set meanwhile stands.
+     * Crash: before or after: one of the two limits, whole. */
+    do
+        seen = load64(at);
+    while (!cas64(at, seen, limits_word(limits_configured(seen), limits_configured(seen), 0)));
+    return change(l, &l->header->settings.paused_until_us, 0);
+}
+
+enum shmlimit_status limiter_pause(struct limiter *l, uint64_t until_us, bool extend_only)
+{
+    shared64 *at = &l->header->settings.paused_until_us;
+    enum shmlimit_status status = attach_ready(l);
+    uint64_t seen;
+
+    if (status != SHMLIMIT_OK)
+        return status;
+    /* until -> later (or another) until, by CAS so that the longest of several 429s stands. Crash: one of them, whole. */
+    do
+        seen = load64(at);
+    while (!(extend_only && seen >= until_us) && !cas64(at, seen, until_us));
+    return take_effect(l);
+}
+
+static uint32_t held_milli(const struct limiter *l)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0, high_water = slots_high_water(l); i < high_water; i++)
+        if (slot_state(load64(&l->slots[i].word)) == SLOT_HELD)
+            sum += load32(&l->slots[i].weight_milli);
+    return sum < NO_COUNT ? (uint32_t)sum : NO_COUNT - 1;
+}
+
+/* The upstream was full just now, without the refused one: so much of it is not ours. */
+static void note_full(struct limiter *l, uint32_t refused_milli, uint64_t now_us)
+{
+    uint32_t limit_milli = limits_limit(load64(&l->header->settings.limits)) * 1000, held = held_milli(l);
+    uint32_t ours = held > refused_milli ? held - refused_milli : 0;
+
+    store64(&l->header->gate.refusal, gate_word(limit_milli > ours ? limit_milli - ours : 0, false, now_us / 1000));
+}
+
+/* A permit admitted no later than the last reduction belongs to the overshoot that caused it. */
+static bool reduce(struct limiter *l, uint64_t admitted_us, uint64_t now_us)
+{
+    shared64 *at = &l->header->settings.limits;
+    uint64_t seen, lowered;
+
+    do {
+        seen = load64(at);
+        if (limits_limit(seen) <= 1 || (admitted_us && admitted_us / 1000 * 1000 <= limits_reduced_us(seen)))
+            return false;
+        lowered = limits_word(limits_limit(seen) - 1, limits_configured(seen), now_us / 1000);
+        /* limit -> limit - 1 with its time in the same word: two reports of one overshoot cannot both pass the check.
+         * Crash: before: not reduced; after: reduced, and the pause stands already. */
+    } while (!cas64(at, seen, lowered));
+    return true;
+}
+
+enum shmlimit_status limiter_report_refusal(struct limiter *l, const struct permit *permit, uint64_t until_us, bool *reduced)
+{
+    uint64_t now_us = os_now_us(), admitted_us = 0;
+    enum shmlimit_status status;
+
+    *reduced = false;
+    if ((status = limiter_pause(l, until_us, true)) != SHMLIMIT_OK)
+        return status;
+    if (permit && permit->slot < l->n_slots)
+        admitted_us = stamp_us(load64(&l->slots[permit->slot].admitted), slot_generation(permit->word));
+    count64(&l->header->queue.rate_limited);
+    note_full(l, permit && limiter_holds(l, permit) ? permit->weight_milli : 0, now_us);
+    *reduced = reduce(l, admitted_us, now_us);
+    return take_effect(l);
+}
