@@ -1,0 +1,56 @@
+"""The catalogue of presets: what is known about each provider, as data files beside the code."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+from typing import Any
+
+from shmlimit.usage.argument import shown
+from shmlimit.usage.http import OPTIONS, HttpUsage
+
+_SUFFIX = ".json"
+
+
+def _read_presets() -> dict[str, dict[str, Any]]:
+    directory = importlib.resources.files("shmlimit.usage").joinpath("presets")
+    return {
+        entry.name.removesuffix(_SUFFIX): json.loads(entry.read_text(encoding="utf-8"))
+        for entry in sorted(directory.iterdir(), key=lambda entry: entry.name)
+        if entry.name.endswith(_SUFFIX)
+    }
+
+
+def presets() -> dict[str, dict[str, str]]:
+    """Return the presets by name, each with its "description" and "url", blocking for local files at most."""
+    return {
+        name: {"description": settings["description"], "url": settings["url"]}
+        for name, settings in _read_presets().items()
+    }
+
+
+def preset(name: str, *, auth: str | None = None, url: str | None = None, **overrides: Any) -> HttpUsage:
+    """Make the source for a known provider, blocking for local files at most.
+
+    Args:
+        name: A name from `presets`.
+        auth: Where the key is kept, as in `HttpUsage`. None: where the preset says.
+        url: Another endpoint of the same shape. None: the provider's own.
+        **overrides: Any other argument of `HttpUsage`, in place of the preset's.
+
+    Raises:
+        TypeError: The name is no text, or an argument is unknown or has the wrong type.
+        ValueError: There is no such preset, or an argument has a value that is not allowed.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"a preset is chosen by name, not by {shown(name)}")
+    known = _read_presets()
+    if name not in known:
+        raise ValueError(f"unknown preset {name[:64]!r}: known presets are {', '.join(known)}")
+    for option in overrides:
+        if option not in OPTIONS:
+            raise TypeError(f"preset() got the unknown argument {option!r}: known are {', '.join(OPTIONS)}")
+    settings = {option: value for option, value in known[name].items() if option != "description"}
+    settings |= overrides
+    settings |= {option: value for option, value in (("auth", auth), ("url", url)) if value is not None}
+    return HttpUsage.from_config(settings)
