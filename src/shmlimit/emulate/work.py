@@ -1,0 +1,182 @@
+"""`POST /v1/chat/completions`: a session that holds its slot to the last byte or until its client goes."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from shmlimit.emulate.account import Account, Outcome, Refusal, Session
+from shmlimit.emulate.disconnect import ClientWatch
+from shmlimit.emulate.retry_after import RetryAfter
+from shmlimit.emulate.usage_answer import boxed_document, error_document
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+LARGEST_BODY = 8 * 1024 * 1024
+LONGEST_SESSION = 86_400
+LONGEST_WORKER = 200
+# Often enough to look like a stream, seldom enough for 64 streams to cost little.
+CHUNK_INTERVAL = 0.5
+CHUNKS_OF_A_SHORT_SESSION = 4
+
+
+@dataclass(frozen=True, slots=True)
+class WorkRequest:
+    """What a chat completion request asks for; a *duration* of None is drawn."""
+
+    stream: bool
+    duration: float | None
+    worker: str | None
+    model: str
+
+    @classmethod
+    def parse(cls, body: bytes) -> WorkRequest:
+        """Read a request's JSON *body*.
+
+        Raises:
+            ValueError: It is not an object with usable members.
+        """
+        try:
+            document = json.loads(body)
+        except (ValueError, RecursionError):
+            raise ValueError("the body must be a JSON object") from None
+        if not isinstance(document, dict):
+            raise ValueError("the body must be a JSON object")
+        stream, duration = document.get("stream"), document.get("duration")
+        user, model = document.get("user"), document.get("model")
+        if not (stream is None or isinstance(stream, bool)):
+            raise ValueError("stream must be true or false")
+        if duration is not None:
+            is_number = isinstance(duration, (int, float)) and not isinstance(duration, bool)
+            if not is_number or not 0 <= duration <= LONGEST_SESSION:
+                raise ValueError(f"duration must be seconds from 0 to {LONGEST_SESSION}")
+        if not all(text is None or isinstance(text, str) for text in (user, model)):
+            raise ValueError("user and model must be text")
+        return cls(bool(stream), duration, user and user[:LONGEST_WORKER], model or "emulated-model")
+
+
+class WorkEndpoint:
+    """Admits work to the account and answers it, or refuses it."""
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self.retry_after = RetryAfter.parse(account.settings.retry_after)
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer one request; the slot is taken once its body is complete."""
+        body = bytearray()
+        try:
+            async for part in request.stream():
+                body += part
+                if len(body) > LARGEST_BODY:
+                    return JSONResponse(
+                        error_document("request_too_large", f"at most {LARGEST_BODY} bytes"), 413
+                    )
+        except ClientDisconnect:
+            return Response(status_code=400)
+        try:
+            work = WorkRequest.parse(bytes(body))
+        except ValueError as error:
+            return JSONResponse(error_document("invalid_request_error", str(error)), 400)
+        if self.account.is_finished:
+            return JSONResponse(error_document("overloaded", "the emulator is ending"), 503)
+        session = self.account.start(own=True, worker=work.worker)
+        if isinstance(session, Refusal):
+            return self._refusal(session)
+        duration = self.account.draw_session_length() if work.duration is None else float(work.duration)
+        return SessionResponse(self.account, session, work, duration)
+
+    def _refusal(self, refusal: Refusal) -> Response:
+        if refusal.status == 403:
+            return JSONResponse(boxed_document(self.account), 403)
+        value = self.retry_after.header(time.time())
+        return JSONResponse(
+            error_document(
+                "rate_limit_concurrency",
+                f"{refusal.counted} sessions in flight, at most {self.account.settings.cap} are served",
+            ),
+            429,
+            headers=None if value is None else {"retry-after": value},
+        )
+
+
+class SessionResponse(Response):
+    """An open session: the first byte after a delay, the last byte when its duration is over."""
+
+    def __init__(self, account: Account, session: Session, work: WorkRequest, duration: float) -> None:
+        super().__init__(media_type="text/event-stream" if work.stream else "application/json")
+        self.account = account
+        self.session = session
+        self.work = work
+        self.duration = duration
+        self.created = int(time.time())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hold the session open; whatever ends this ends the session."""
+        outcome: Outcome = "aborted"
+        try:
+            async with ClientWatch(receive) as client:
+                answer = self._stream if self.work.stream else self._whole
+                if await answer(client, send):
+                    outcome = "completed"
+        finally:
+            # Nothing yields to the event loop between the last byte and here, so the next request of a client
+            # that has read it finds the session ended.
+            self.account.end(self.session, outcome)
+
+    async def _whole(self, client: ClientWatch, send: Send) -> bool:
+        while (remaining := self._remaining()) > 0:
+            if not await client.stays(remaining):
+                return False
+        message = {"role": "assistant", "content": "Done."}
+        body = self._encoded(
+            "chat.completion", {"message": message, "finish_reason": "stop"}, with_usage=True
+        )
+        await send(self._head([(b"content-length", str(len(body)).encode())]))
+        await send({"type": "http.response.body", "body": body})
+        return True
+
+    async def _stream(self, client: ClientWatch, send: Send) -> bool:
+        first_byte = self.account.settings.first_byte
+        if not await client.stays(min(first_byte, self.duration)):
+            return False
+        await send(self._head([(b"cache-control", b"no-cache")]))
+        await send(self._event({"delta": {"role": "assistant", "content": ""}, "finish_reason": None}))
+        interval = min(CHUNK_INTERVAL, self.duration / CHUNKS_OF_A_SHORT_SESSION)
+        while (remaining := self._remaining()) > 0:
+            if not await client.stays(min(interval, remaining)):
+                return False
+            if self._remaining() > 0:
+                await send(self._event({"delta": {"content": "word "}, "finish_reason": None}))
+        last = self._event({"delta": {}, "finish_reason": "stop"})
+        await send({**last, "body": last["body"] + b"data: [DONE]\n\n", "more_body": False})
+        return True
+
+    def _remaining(self) -> float:
+        return self.duration - self.account.age(self.session)
+
+    def _head(self, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
+        kind = b"text/event-stream; charset=utf-8" if self.work.stream else b"application/json"
+        return {"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind), *headers]}
+
+    def _event(self, choice: dict[str, Any]) -> dict[str, Any]:
+        data = self._encoded("chat.completion.chunk", choice)
+        return {"type": "http.response.body", "body": b"data: " + data + b"\n\n", "more_body": True}
+
+    def _encoded(self, kind: str, choice: dict[str, Any], *, with_usage: bool = False) -> bytes:
+        document: dict[str, Any] = {
+            "id": f"chatcmpl-{self.session.id}",
+            "object": kind,
+            "created": self.created,
+            "model": self.work.model,
+            "choices": [{"index": 0, **choice}],
+        }
+        if with_usage:
+            document["usage"] = {"prompt_tokens": 8, "completion_tokens": 2, "total_tokens": 10}
+        return json.dumps(document).encode()
