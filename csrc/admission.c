@@ -31,9 +31,8 @@ static void move_slot(struct slot *slot, enum admission_op op, uint64_t x)
 /* The second half of ADMIT_WAITER, repeated by every helper until A forgets it [I4]. */
 static void announce(struct slot *slot, uint64_t x)
 {
-    if ((slot_state(x) == SLOT_WAITING || slot_state(x) == SLOT_HELD)
-        && !stamp_us(load64(&slot->admitted), slot_generation(x)))
-        slots_stamp(&slot->admitted, slot_generation(x), os_now_us());
+    if (!stamp_us(load64(&slot->admitted), slot_generation(x)))
+        slots_stamp(slot, &slot->admitted, slot_generation(x), os_now_us());
     /* wake -> wake + 1, after the word moved and before the wake. Pairs with park_until(), which reads wake first.
      * Crash: before or after: A still holds the operation, so the next to settle it bumps and wakes again. */
     add32(&slot->wake, 1);

@@ -81,6 +81,8 @@ static enum shmlimit_status unsupported(struct fault *fault, const char *what, i
     return SHMLIMIT_UNSUPPORTED;
 }
 
+#define PROBES_MAX 1024
+
 /* Some sandboxes and file systems accept these calls and do something else: without them the promises are void. */
 static enum shmlimit_status check_platform(const struct limiter *l, struct fault *fault)
 {
@@ -90,7 +92,10 @@ static enum shmlimit_status check_platform(const struct limiter *l, struct fault
 
     if (other < 0)
         return SHMLIMIT_NOT_FOUND;
-    if ((rc = os_lock(l->fd, byte)) != 1)
+    /* In another pid namespace somebody with our pid may be at the same test. */
+    for (int tries = 0; (rc = os_lock(l->fd, byte)) == 0 && tries < PROBES_MAX; tries++)
+        byte++;
+    if (rc != 1)
         rc = rc < 0 ? rc : -EAGAIN;
     else if ((unrelated = segment_reopen(l)) >= 0)
         close(unrelated);

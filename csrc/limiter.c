@@ -28,13 +28,18 @@ static bool admit_own(struct limiter *l, uint64_t a, struct permit *permit, uint
     return true;
 }
 
+static void stamp_admitted(struct limiter *l, const struct permit *permit)
+{
+    fill64(&l->slots[permit->slot].admitted, stamp(slot_generation(permit->word), os_coarse_us()));
+}
+
 static bool claim(struct limiter *l, const struct request *request, struct permit *permit)
 {
     *permit = (struct permit){.weight_milli = request->weight_milli, .epoch = l->epoch};
     if (!slots_claim(l, &permit->slot, &permit->word))
         return false;
     slots_fill(l, permit->slot, request);
-    fill64(&l->slots[permit->slot].admitted, stamp(slot_generation(permit->word), os_coarse_us()));
+    stamp_admitted(l, permit);
     return true;
 }
 
@@ -59,7 +64,10 @@ static bool enqueue(struct limiter *l, uint64_t a, struct permit *permit)
     fill64(&slot->arrival, add64(&l->header->queue.arrivals, 1));
     fill64(&slot->admitted, 0);
     fill64(&slot->cool_until, stamp(slot_generation(permit->word), os_now_us()));
-    return admission_install(l, a, OP_ENQUEUE, permit->slot, permit->word, admission_used_milli(a), true);
+    if (admission_install(l, a, OP_ENQUEUE, permit->slot, permit->word, admission_used_milli(a), true))
+        return true;
+    stamp_admitted(l, permit); /* the next attempt may admit it: unset, no watchdog would ever take it back */
+    return false;
 }
 
 /* With a slot CLAIMED: admitted (OK), queued (QUEUED, may_queue only), or given back (WOULD_BLOCK and errors). */
@@ -165,10 +173,9 @@ enum shmlimit_status limiter_enter(struct limiter *l, const struct request *requ
     if (status != SHMLIMIT_QUEUED)
         return status;
     permit->word = slot_moved(permit->word, SLOT_HELD);
-    if ((status = queue_grant(l, false, &outlook)) != SHMLIMIT_OK) {
-        limiter_leave(l, permit);
+    status = queue_grant(l, false, &outlook);
+    if (status != SHMLIMIT_OK && limiter_leave(l, permit) != SHMLIMIT_WOULD_BLOCK)
         return status;
-    }
     if (load64(&l->slots[permit->slot].word) == permit->word) {
         count64(&l->participants[l->index].granted);
         return SHMLIMIT_OK;
@@ -255,7 +262,7 @@ bool limiter_touch(struct limiter *l, const struct permit *permit)
 {
     if (!limiter_holds(l, permit))
         return false;
-    slots_stamp(&l->slots[permit->slot].touched, slot_generation(permit->word), os_now_us());
+    slots_stamp(&l->slots[permit->slot], &l->slots[permit->slot].touched, slot_generation(permit->word), os_now_us());
     return limiter_holds(l, permit);
 }
 

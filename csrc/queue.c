@@ -16,6 +16,7 @@ struct key {
 struct scan {
     uint32_t best, due; /* NO_SLOT: none */
     uint64_t best_word, due_word;
+    uint64_t too_heavy_word; /* a waiter that no room is enough for; 0: none */
     uint64_t due_since_us, changes_at_us;
     uint32_t best_weight_milli;
     bool any_waiting;
@@ -43,8 +44,10 @@ static void scan_waiter(const struct limiter *l, const struct gate_view *view, u
 
     scan->any_waiting = true;
     /* Above a limit that was lowered since: not admissible, so it blocks nobody; it leaves by itself. */
-    if (view->limit_milli && weight_milli > view->limit_milli)
+    if (view->limit_milli && weight_milli > view->limit_milli) {
+        scan->too_heavy_word = x;
         return;
+    }
     key = key_of(&l->slots[i]);
     if (scan->best != NO_SLOT && !is_before(key, scan->best_key))
         return;
@@ -106,10 +109,20 @@ static enum shmlimit_status expire(struct limiter *l, uint64_t a, const struct s
     return load64(&l->header->admission.word) == a ? SHMLIMIT_CORRUPT : SHMLIMIT_WOULD_BLOCK;
 }
 
+/* A dead waiter that cannot be admitted would keep newcomers out for as long as nobody else waits. */
+static enum shmlimit_status bury(struct limiter *l, uint64_t waiting, bool *was_dead)
+{
+    uint32_t participant = slot_participant(waiting), taken_back = 0;
+
+    if (participant >= PARTICIPANTS)
+        return SHMLIMIT_CORRUPT;
+    *was_dead = !participants_is_alive(l, participant);
+    return *was_dead ? reaper_reclaim(l, participant, &taken_back) : SHMLIMIT_OK;
+}
+
 enum shmlimit_status queue_grant(struct limiter *l, bool is_tick, struct queue_outlook *outlook)
 {
-    bool has_token = false;
-    uint32_t taken_back = 0;
+    bool has_token = false, was_dead = false;
 
     *outlook = (struct queue_outlook){.head = NO_SLOT, .changes_at_us = NEVER_US};
     for (uint32_t steps = 0; steps < GRANT_STEPS_MAX; steps++) {
@@ -131,19 +144,17 @@ enum shmlimit_status queue_grant(struct limiter *l, bool is_tick, struct queue_o
                 return SHMLIMIT_OK;
             continue;
         }
-        if (scan.best == NO_SLOT)
-            return SHMLIMIT_OK;
+        if (scan.best == NO_SLOT) {
+            if ((status = bury(l, scan.too_heavy_word, &was_dead)) != SHMLIMIT_OK || !was_dead)
+                return status;
+            continue;
+        }
         if ((uint64_t)admission_used_milli(a) + scan.best_weight_milli <= view.cap_milli
             && (has_token || (has_token = gate_spend(l, &view)))) {
-            uint32_t waiter = slot_participant(scan.best_word);
-
-            if (waiter >= PARTICIPANTS)
-                return SHMLIMIT_CORRUPT;
-            if (!participants_is_alive(l, waiter)) {
-                if ((status = reaper_reclaim(l, waiter, &taken_back)) != SHMLIMIT_OK)
-                    return status;
-            } else if (admission_install(l, a, OP_ADMIT_WAITER, scan.best, scan.best_word,
-                                         admission_used_milli(a) + scan.best_weight_milli, true)) {
+            if ((status = bury(l, scan.best_word, &was_dead)) != SHMLIMIT_OK)
+                return status;
+            if (!was_dead && admission_install(l, a, OP_ADMIT_WAITER, scan.best, scan.best_word,
+                                               admission_used_milli(a) + scan.best_weight_milli, true)) {
                 has_token = false;
                 outlook->admitted++;
             }
@@ -156,6 +167,10 @@ enum shmlimit_status queue_grant(struct limiter *l, bool is_tick, struct queue_o
                 count_self_heal(l, &view, &scan);
             continue;
         }
+        if ((status = bury(l, scan.best_word, &was_dead)) != SHMLIMIT_OK)
+            return status;
+        if (was_dead)
+            continue;
         outlook->head = scan.best;
         outlook->changes_at_us = scan.changes_at_us;
         wake_if_drowsy(l, scan.best);

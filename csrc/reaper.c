@@ -4,10 +4,13 @@
 #include "gate.h"
 #include "os.h"
 
-static void cool(struct limiter *l, uint32_t slot, uint64_t held, shared64 *statistic, uint32_t *taken_back)
+static bool cool(struct limiter *l, uint32_t slot, uint64_t held)
 {
-    if (!slots_cool(l, slot, held, gate_cool_until_us(l, true)) || slot_participant(held) == l->index)
-        return; /* gone already, or our own: leaving takes back nothing from anybody else */
+    return slots_cool(l, slot, held, gate_cool_until_us(l, true));
+}
+
+static void count_taken_back(shared64 *statistic, uint32_t *taken_back)
+{
     count64(statistic);
     (*taken_back)++;
 }
@@ -20,7 +23,9 @@ static enum shmlimit_status take_back(struct limiter *l, uint32_t index, uint64_
     uint64_t a;
 
     if (slot_state(x) == SLOT_HELD) {
-        cool(l, index, x, &l->header->queue.reaped, taken_back);
+        /* Our own, when we leave, is taken back from nobody. */
+        if (cool(l, index, x) && slot_participant(x) != l->index)
+            count_taken_back(&l->header->queue.reaped, taken_back);
         return SHMLIMIT_OK;
     }
     /* Only the owner installs an operation on a CLAIMED slot: with the owner dead and A settled there is none. */
@@ -88,8 +93,8 @@ static void watchdog(struct limiter *l, uint32_t index, uint64_t x, uint64_t ove
 {
     uint64_t touched_us = slots_touched_us(&l->slots[index], x);
 
-    if (touched_us && touched_us <= overdue_us)
-        cool(l, index, x, &l->header->queue.watchdog, taken_back);
+    if (touched_us && touched_us <= overdue_us && cool(l, index, x))
+        count_taken_back(&l->header->queue.watchdog, taken_back);
 }
 
 enum shmlimit_status reaper_sweep(struct limiter *l, enum reap_scope scope, uint32_t *taken_back)

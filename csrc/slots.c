@@ -79,13 +79,20 @@ void slots_give_back(struct limiter *l, uint32_t index, uint64_t word)
     cas64(&l->slots[index].word, word, slot_moved(word, SLOT_FREE));
 }
 
-void slots_stamp(shared64 *at, uint64_t generation, uint64_t now_us)
+void slots_stamp(struct slot *slot, shared64 *at, uint64_t generation, uint64_t at_us)
 {
-    uint64_t seen = load64(at);
+    for (uint32_t steps = 0; steps < STEPS_MAX; steps++) {
+        /* The word after the stamp, so that `seen` is from this occupancy or before. */
+        uint64_t seen = load64(at), x = load64(&slot->word);
 
-    /* any -> {tag of generation, now}. Late (the slot has moved on): `seen` has changed and this fails, or it has
-     * not and the tag makes the value unset for the new occupant. Crash: before or after: one stamp, re-done by the next. */
-    cas64(at, seen, stamp(generation, now_us));
+        if (slot_generation(x) != generation || (slot_state(x) != SLOT_WAITING && slot_state(x) != SLOT_HELD)
+            || stamp_us(seen, generation) >= at_us)
+            return;
+        /* any -> {tag of generation, at}. Late (the slot has moved on): the new occupant's stamp is not `seen` and this fails;
+         * or there is none yet, and this one is unset for it. Crash: before or after: one stamp, re-done by the next. */
+        if (cas64(at, seen, stamp(generation, at_us)))
+            return;
+    }
 }
 
 uint64_t slots_touched_us(const struct slot *slot, uint64_t word)
@@ -101,7 +108,7 @@ bool slots_cool(struct limiter *l, uint32_t index, uint64_t held, uint64_t cool_
     struct slot *slot = &l->slots[index];
 
     if (cool_until_us)
-        slots_stamp(&slot->cool_until, slot_generation(held), cool_until_us);
+        slots_stamp(slot, &slot->cool_until, slot_generation(held), cool_until_us);
     /* HELD(holder) -> COOLING. Pairs with whoever EXPIREs it: the stamp is read only in COOLING.
      * Crash: before: still HELD, the reaper or watchdog cools it; after: anyone expires it when it is due. */
     return cas64(&slot->word, held, slot_moved(held, SLOT_COOLING));

@@ -15,8 +15,8 @@ void slots_give_back(struct limiter *l, uint32_t index, uint64_t word);
 /* HELD -> COOLING until cool_until_us (0: due at once); false if the slot has left exactly `held`. */
 bool slots_cool(struct limiter *l, uint32_t index, uint64_t held, uint64_t cool_until_us);
 
-/* Puts a time of the occupancy `generation` on a stamp; does nothing if anybody changes it meanwhile. */
-void slots_stamp(shared64 *at, uint64_t generation, uint64_t now_us);
+/* Raises a stamp of the slot to a time of the occupancy `generation`; does nothing once that is neither WAITING nor HELD. */
+void slots_stamp(struct slot *slot, shared64 *at, uint64_t generation, uint64_t at_us);
 /* When the holder was admitted or last touched; 0 if nobody stamped it yet. */
 uint64_t slots_touched_us(const struct slot *slot, uint64_t word);
 uint32_t slots_high_water(const struct limiter *l);

@@ -18,7 +18,9 @@ def limited(limiter: Limiter, options: dict[str, Any]) -> Callable[[F], F]:
 
     def decorate(function: F) -> F:
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-            raise TypeError(f"{function.__qualname__} is asynchronous; acquire in a thread, asyncio is not supported yet")
+            raise TypeError(
+                f"{function.__qualname__} is asynchronous; acquire in a thread, asyncio is not supported yet"
+            )
         wrap = _limited_generator if inspect.isgeneratorfunction(function) else _limited_function
         return cast("F", wrap(limiter, options, function))
 

@@ -8,7 +8,9 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from shmlimit import _core, limited, segment, settings, statefile, status
+from shmlimit import _core, segment, settings, statefile
+from shmlimit import limited as decorator
+from shmlimit import status as reading
 from shmlimit.errors import AcquireTimeout, ConfigMismatchWarning, LimiterNotFound
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ class Limiter(_core.LimiterBase):
         *,
         limit: int | None = None,
         cooldown: float | None = None,
-        slot_timeout: float | None | EllipsisType = ...,
+        slot_timeout: float | EllipsisType | None = ...,
         usage: object = None,
         gate: str | EllipsisType = ...,
         on_stale: str | EllipsisType = ...,
@@ -152,7 +154,7 @@ class Limiter(_core.LimiterBase):
         )
 
     def _start_poller(self) -> None:
-        from shmlimit.launch import start_poller  # noqa: PLC0415  (subprocess costs more than all the rest here)
+        from shmlimit.launch import start_poller
 
         try:
             start_poller(self._name)
@@ -176,12 +178,12 @@ class Limiter(_core.LimiterBase):
         ) as permit:
             yield permit
 
-    def limited(self, **options: Any) -> Callable[[limited.F], limited.F]:
+    def limited(self, **options: Any) -> Callable[[decorator.F], decorator.F]:
         """Decorate a function or generator function so that each call holds a permit; options as `acquire`.
 
         A generator's permit is taken at its first step and released when it is exhausted, closed or collected.
         """
-        return limited.limited(self, options)
+        return decorator.limited(self, options)
 
     @property
     def limit(self) -> int | None:
@@ -243,7 +245,9 @@ class Limiter(_core.LimiterBase):
         Returns:
             Whether the limit was lowered (never below 1).
         """
-        seconds = DEFAULT_PAUSE if retry_after is None else settings.check_duration("retry_after", retry_after, longest=1e12)
+        seconds = (
+            DEFAULT_PAUSE if retry_after is None else settings.check_duration("retry_after", retry_after, longest=1e12)
+        )
         until_us = _until_us("retry_after", min(seconds, PAUSE_MAX))
         if permit is not None and not isinstance(permit, _core.Permit):
             raise TypeError(f"permit must be a Permit or None, not {type(permit).__name__}")
@@ -261,13 +265,13 @@ class Limiter(_core.LimiterBase):
         """Take back what dead processes and overdue permits hold, without blocking; how many permits that was."""
         return self._live().reap()
 
-    def status(self) -> status.Status:
+    def status(self) -> reading.Status:
         """Return a reading of the limiter, without blocking."""
         if self._attachment is None:
             self._look_again()
         if self._attachment is None:
-            return status.unlimited(self._name)
-        return status.read(self._name, self._attachment)
+            return reading.unlimited(self._name)
+        return reading.read(self._name, self._attachment)
 
     def _live(self) -> _core.Attachment:
         if self._attachment is None:
@@ -307,7 +311,7 @@ class _Wanted:
         self,
         limit: int | None,
         cooldown: float | None,
-        slot_timeout: float | None | EllipsisType,
+        slot_timeout: float | EllipsisType | None,
         usage: object,
         gate: str | EllipsisType,
         on_stale: str | EllipsisType,
@@ -342,7 +346,7 @@ class _Wanted:
         return new
 
     def warn_of_mismatch(self, name: str, attachment: _core.Attachment) -> None:
-        now = status.read(name, attachment)
+        now = reading.read(name, attachment)
         stands = {
             "limit": now.configured_limit,
             "cooldown": now.cooldown,
@@ -366,7 +370,7 @@ class _Wanted:
 
 def save(name: str, attachment: _core.Attachment) -> None:
     """Save what must outlive the segment."""
-    now = status.read(name, attachment)
+    now = reading.read(name, attachment)
     statefile.write(
         name,
         statefile.SavedState(
@@ -384,7 +388,7 @@ def segment_usage(attachment: _core.Attachment) -> dict[str, Any] | None:
 
 
 def _describe(usage: object) -> dict[str, Any]:
-    from shmlimit.usage import describe  # noqa: PLC0415  (only who gives a source pays for it)
+    from shmlimit.usage import describe
 
     return describe(usage)
 

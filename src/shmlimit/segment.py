@@ -163,7 +163,7 @@ def _private_path(name: str) -> str:
 def _create_private(path: str) -> int:
     parent, file_name = os.path.split(path)
     if parent == SHM_DIRECTORY:
-        return posix_ipc.SharedMemory(f"/{file_name}", flags=posix_ipc.O_CREX, mode=0o600).fd
+        return int(posix_ipc.SharedMemory(f"/{file_name}", flags=posix_ipc.O_CREX, mode=0o600).fd)
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 

@@ -183,7 +183,11 @@ def _usage(attachment: _core.Attachment, header: Mapping[str, Any]) -> UsageStat
         state = "failing"
     elif configured or polled:
         state = "stale"
-        reason = "no poll yet: the first waiter starts one" if not polled else f"the last sample is older than {header['stale_after_us'] / 1e6:g} s"
+        reason = (
+            "no poll yet: the first waiter starts one"
+            if not polled
+            else f"the last sample is older than {header['stale_after_us'] / 1e6:g} s"
+        )
     else:
         state = "off"
     return UsageStatus(count, age, state, reason)

@@ -32,7 +32,16 @@ class Worker:
         self._from_child, from_child = os.pipe()
         env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", __name__, target.__module__, target.__qualname__, json.dumps(args), f"{to_child}", f"{from_child}"],
+            [
+                sys.executable,
+                "-m",
+                __name__,
+                target.__module__,
+                target.__qualname__,
+                json.dumps(args),
+                f"{to_child}",
+                f"{from_child}",
+            ],
             pass_fds=(to_child, from_child),
             env=env,
             **popen,

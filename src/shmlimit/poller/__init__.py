@@ -31,7 +31,9 @@ def run(name: str, source: UsageSource | None = None) -> int:
     """
     # A core dump would hold the key.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format=f"%(asctime)s shmlimit poller of {name}: %(message)s")
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format=f"%(asctime)s shmlimit poller of {name}: %(message)s"
+    )
     # httpx logs each request's address, which may hold a key.
     logging.getLogger("httpx").setLevel(logging.ERROR)
     logging.getLogger("httpcore").setLevel(logging.ERROR)
@@ -45,14 +47,14 @@ def run(name: str, source: UsageSource | None = None) -> int:
             if config is None:
                 _log.error("the limiter has no usage source; give it one when it is created, or to `shmlimit poll`")
                 return 2
-            from shmlimit.usage import load_source  # noqa: PLC0415  (elected first: importing takes longer)
+            from shmlimit.usage import load_source
 
             source = load_source(config)
-        from shmlimit.poller.loop import Loop  # noqa: PLC0415
+        from shmlimit.poller.loop import Loop
 
         Loop(attachment, source, lambda: segment.is_named(name, attachment)).run()
     except (ShmlimitError, TypeError, ValueError) as error:
-        _log.error("%s", error)  # noqa: TRY400  (one line for people, no traceback)
+        _log.error("%s", error)
         attachment.write_failure(round(_core.now() * 1e6), str(error))
         return 2
     finally:

@@ -125,5 +125,5 @@ def next_poll(census: Census, last_t0: float | None, min_interval: float) -> flo
 
 def backoff(failures: int, retry_after: float | None, jitter: float) -> float:
     """Seconds to leave the source alone after that many failures in a row; jitter is from 0 to 1."""
-    wait = min(BACKOFF_MAX, BACKOFF_FIRST * 2 ** min(failures - 1, 16)) * (0.75 + 0.5 * jitter)
+    wait = min(BACKOFF_MAX, BACKOFF_FIRST * 2.0 ** min(failures - 1, 16)) * (0.75 + 0.5 * jitter)
     return max(wait, retry_after or 0.0)
