@@ -1,0 +1,1 @@
+"""What shmlimit costs, beside what users would have without it."""
