@@ -17,6 +17,13 @@ static void hold(struct limiter *l, struct permit *permit)
     permit->word = slot_moved(permit->word, SLOT_HELD);
 }
 
+/* Admitted by somebody else's grant. */
+static void hold_granted(struct limiter *l, struct permit *permit)
+{
+    hold(l, permit);
+    permit->admitted_us = os_coarse_us();
+}
+
 /* ADMIT_OWN of the CLAIMED slot in permit, if there is room under a. */
 static bool admit_own(struct limiter *l, uint64_t a, struct permit *permit, uint32_t cap_milli)
 {
@@ -28,9 +35,10 @@ static bool admit_own(struct limiter *l, uint64_t a, struct permit *permit, uint
     return true;
 }
 
-static void stamp_admitted(struct limiter *l, const struct permit *permit)
+static void stamp_admitted(struct limiter *l, struct permit *permit)
 {
-    fill64(&l->slots[permit->slot].admitted, stamp(slot_generation(permit->word), os_coarse_us()));
+    permit->admitted_us = os_coarse_us();
+    fill64(&l->slots[permit->slot].admitted, stamp(slot_generation(permit->word), permit->admitted_us));
 }
 
 static bool claim(struct limiter *l, const struct request *request, struct permit *permit)
@@ -177,7 +185,7 @@ enum shmlimit_status limiter_enter(struct limiter *l, const struct request *requ
     if (status != SHMLIMIT_OK && limiter_leave(l, permit) != SHMLIMIT_WOULD_BLOCK)
         return status;
     if (load64(&l->slots[permit->slot].word) == permit->word) {
-        count64(&l->participants[l->index].granted);
+        hold_granted(l, permit);
         return SHMLIMIT_OK;
     }
     ring(l);
@@ -198,7 +206,7 @@ enum shmlimit_status limiter_wait(struct limiter *l, struct permit *permit, uint
             return status;
         }
     }
-    count64(&l->participants[l->index].granted);
+    hold_granted(l, permit);
     count64(&l->participants[l->index].queued_grants);
     return SHMLIMIT_OK;
 }

@@ -60,7 +60,8 @@ static enum shmlimit_status look(struct limiter *l, struct permit *permit, bool 
     permit->look_at_us = now_us + jittered(ticks * TICK_US, now_us + permit->slot);
     if (outlook.head == permit->slot && outlook.changes_at_us < permit->look_at_us)
         permit->look_at_us = outlook.changes_at_us;
-    /* A hint to wake_if_drowsy(); stale, it costs one wake too many or leaves a head to its neighbours' ticks. */
+    /* DROWSY on or off, a hint to wake_if_drowsy(): stale, or after a crash, it costs one wake too many or leaves a
+     * head to its neighbours' ticks. */
     if (!(flags & SLOT_DROWSY) != (ticks == 1))
         store32(&slot->flags, flags ^ SLOT_DROWSY);
     return wants_poller(l) ? SHMLIMIT_POLLER_WANTED : SHMLIMIT_OK;

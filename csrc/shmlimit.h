@@ -136,6 +136,7 @@ struct permit {
     uint64_t word;  /* the slot's HELD word */
     uint64_t epoch; /* the process that got it: elsewhere (after fork) it is inert */
     uint64_t look_at_us; /* waiting: when to look again though nobody woke us; 0: not yet looked */
+    uint64_t admitted_us; /* host time, once admitted */
 };
 
 /* ---- Attaching. None of these blocks. */

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from shmlimit import segment as _segment
 from shmlimit import statefile as _statefile
-from shmlimit import status as _status
 from shmlimit._core import Permit
 from shmlimit.errors import (
     AcquireTimeout,
@@ -31,6 +30,7 @@ from shmlimit.errors import (
 )
 from shmlimit.limiter import Limiter
 from shmlimit.status import Status
+from shmlimit.status import read_status as _read_status
 
 __all__ = [
     "AcquireTimeout",
@@ -69,11 +69,11 @@ def status(name: str | None = None) -> Status | list[Status]:
         LimiterNotFound: There is no limiter of that name.
     """
     if name is not None:
-        return _status.read(name, _segment.observe(name))
+        return _read_status(name, _segment.observe(name))
     readings = []
     for one in limiters():
         try:
-            readings.append(_status.read(one, _segment.observe(one)))
+            readings.append(_read_status(one, _segment.observe(one)))
         except (ShmlimitError, OSError):
             continue
     return readings

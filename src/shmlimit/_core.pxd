@@ -63,6 +63,7 @@ cdef extern from "shmlimit.h" nogil:
         uint32_t weight_milli
         uint64_t word
         uint64_t epoch
+        uint64_t admitted_us
 
     struct census:
         uint64_t now_us

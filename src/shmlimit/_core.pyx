@@ -196,7 +196,7 @@ cdef class Attachment:
             return status
         permit.is_queued = False
         if status == SHMLIMIT_OK:
-            permit.begin()
+            permit.is_held = True
         elif status != SHMLIMIT_TIMED_OUT:
             raise self.failed(status)
         return status
@@ -354,16 +354,12 @@ cdef class Permit:
     cdef Attachment attachment
     cdef permit c
     cdef readonly object label
-    cdef uint64_t admitted_us, released_us
+    cdef uint64_t released_us
     # Queued: still to be admitted. Held: admitted, and not yet released here.
     cdef bint is_queued, is_held
     # Taken by `with limiter:` in this thread; the one entered before it, in any thread.
     cdef unsigned long thread
     cdef Permit outer
-
-    cdef void begin(self) noexcept:
-        self.is_held = True
-        self.admitted_us = os_coarse_us()
 
     cdef bint end(self) noexcept:
         cdef Attachment attachment = self.attachment
@@ -391,7 +387,7 @@ cdef class Permit:
     @property
     def held_for(self) -> float:
         """Seconds since it was admitted, up to its release."""
-        return ((self.released_us or os_coarse_us()) - self.admitted_us) / 1e6
+        return ((self.released_us or os_coarse_us()) - self.c.admitted_us) / 1e6
 
     def release(self) -> bool:
         """Give the permit back, without blocking; a waiter may be admitted at once or after the cooldown.
@@ -465,7 +461,8 @@ cdef class LimiterBase:
         cdef Permit permit = self.new_permit()
         permit.c.weight_milli = weight_milli_of(weight)
         permit.label = label
-        permit.begin()
+        permit.c.admitted_us = os_coarse_us()
+        permit.is_held = True
         return permit
 
     cdef int call(self, Permit permit, object weight, int priority, int64_t since_ns, object label, bint may_queue) except -1:
@@ -488,7 +485,7 @@ cdef class LimiterBase:
         else:
             status = limiter_try(&self.attachment.c, &wanted, &permit.c)
         if status == SHMLIMIT_OK:
-            permit.begin()
+            permit.is_held = True
         elif status == SHMLIMIT_QUEUED:
             permit.is_queued = True
         elif status != SHMLIMIT_WOULD_BLOCK:

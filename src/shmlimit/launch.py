@@ -11,20 +11,26 @@ from shmlimit import statefile
 
 _LOG_SIZE_MAX = 1 << 20
 
-# Started here and not yet known to have ended. The process started forks at once and ends; kept so that it is reaped.
-_started: list[subprocess.Popen[bytes]] = []
+# The process started forks and ends at once, so that it can be waited for: the poller then has no parent here that
+# would have to reap it.
+_DETACH = "import os, sys; os.fork() or os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
 
 
 def start_poller(name: str) -> None:
-    """Start `python -m shmlimit.poller NAME`, without waiting for it; its output goes to NAME.poller.log.
+    """Start `python -m shmlimit.poller NAME`, blocking some 20 ms; its output goes to NAME.poller.log.
 
     Only one of several pollers of a limiter polls, the others end at once, so starting one too many is harmless.
+
+    Raises:
+        OSError: It cannot be started.
     """
-    _started[:] = [process for process in _started if process.poll() is None]
+    if not sys.executable:
+        raise FileNotFoundError(2, "no Python interpreter to run it with: sys.executable is empty")
     log = _open_log(name)
     try:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "shmlimit.poller", "--detach", name],
+        subprocess.run(
+            [sys.executable, "-I", "-S", "-c", _DETACH, "-m", "shmlimit.poller", "--on-demand", name],
+            check=False,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -34,7 +40,6 @@ def start_poller(name: str) -> None:
     finally:
         if log != subprocess.DEVNULL:
             os.close(log)
-    _started.append(process)
 
 
 def _open_log(name: str) -> int:
@@ -45,7 +50,7 @@ def _open_log(name: str) -> int:
         if path.exists() and path.stat().st_size > _LOG_SIZE_MAX:
             flags |= os.O_TRUNC
         return os.open(path, flags, 0o600)
-    except OSError:
+    except (OSError, RuntimeError):  # RuntimeError: this user has no home directory
         return subprocess.DEVNULL
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
-import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from shmlimit import _core, segment, settings, statefile
+from shmlimit import _core, opening, segment, settings, statefile
 from shmlimit import limited as decorator
-from shmlimit import status as reading
-from shmlimit.errors import AcquireTimeout, ConfigMismatchWarning, LimiterNotFound
+from shmlimit.errors import AcquireTimeout, LimiterNotFound
+from shmlimit.status import Status, read_status, unlimited_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,8 +42,8 @@ class Limiter(_core.LimiterBase):
         cooldown: Seconds that a released permit still counts. None: as created, 0.35 for a new limiter.
         slot_timeout: Seconds after which the watchdog takes back a permit without `touch()`. None: never. Default 300.
         usage: Where to read the upstream's own count: an HttpUsage, a preset, or "module:function". None: as created.
-        gate: "upstream" (default): admit only what the upstream has room for, knowing its lag; "one-per-poll": one queued
-            caller for each sample that shows room.
+        gate: "upstream" (default): admit only what the upstream has room for, knowing its lag; "one-per-poll": one
+            queued caller for each sample that shows room.
         on_stale: Without a fresh sample "open" (default): the cooldown alone decides; "closed": nobody is admitted.
         slots: Most permits and waiters together, 1 to 8192.
         missing_ok: Without segment and limit, be unlimited until somebody creates it, instead of raising.
@@ -70,10 +70,9 @@ class Limiter(_core.LimiterBase):
     ) -> None:
         self._name = segment.check_name(name)
         self._missing_ok = missing_ok
-        wanted = _Wanted(limit, cooldown, slot_timeout, usage, gate, on_stale, slots)
+        wanted = opening.Wanted(limit, cooldown, slot_timeout, usage, gate, on_stale, slots)
         if limit is not None:
-            new = wanted.settings(statefile.read(name))
-            self._attachment, created = segment.attach_or_create(name, new)
+            self._attachment, created = segment.attach_or_create(name, lambda: wanted.settings(statefile.read(name)))
             if created:
                 self._save()
                 return
@@ -84,7 +83,8 @@ class Limiter(_core.LimiterBase):
                 if missing_ok:
                     return
                 raise LimiterNotFound(
-                    f"no limiter {name!r} here; create it with Limiter({name!r}, limit=N) or `shmlimit create {name} --limit N`"
+                    f"no limiter {name!r} here; create it with Limiter({name!r}, limit=N) "
+                    f"or `shmlimit create {name} --limit N`"
                 ) from None
         wanted.warn_of_mismatch(name, self._live())
 
@@ -148,8 +148,8 @@ class Limiter(_core.LimiterBase):
     def _why_timed_out(self, permit: _core.Permit, timeout: float | None) -> str:
         now = self.status()
         return (
-            f"no permit of {self._name!r} within {timeout} s (weight {permit.weight:g}): limit {now.limit}, {now.held} held, "
-            f"{now.cooling} cooling, {now.foreign:g} foreign, {now.queued} still waiting"
+            f"no permit of {self._name!r} within {timeout} s (weight {permit.weight:g}): limit {now.limit}, "
+            f"{now.held} held, {now.cooling} cooling, {now.foreign:g} foreign, {now.queued} still waiting"
             f"{', paused' if now.paused else ''}; wait longer, or see `shmlimit status {self._name}`"
         )
 
@@ -189,8 +189,8 @@ class Limiter(_core.LimiterBase):
     def limit(self) -> int | None:
         """The limit in force; None while unlimited. Setting it (0 to 8000) restores what 429s lowered.
 
-        Raising it admits waiters at once. Lowering it evicts nobody: nobody is admitted until the sum fits. Waiters whose
-        weight is above the new limit get NeverAdmissible.
+        Raising it admits waiters at once. Lowering it evicts nobody: nobody is admitted until the sum fits. Waiters
+        whose weight is above the new limit get NeverAdmissible.
         """
         return self.status().limit
 
@@ -234,13 +234,13 @@ class Limiter(_core.LimiterBase):
     def report_429(self, retry_after: float | None = None, permit: _core.Permit | None = None) -> bool:
         """Tell everybody that the upstream refused a call for its concurrency: pause, and lower the limit by one.
 
-        Report only refusals for concurrency: a rate limit, an overload (503) or a refusal at the edge says nothing about
-        the sessions in flight. The lowered limit is kept, also across restarts, until it is set or reset.
+        Report only refusals for concurrency: a rate limit, an overload (503) or a refusal at the edge says nothing
+        about the sessions in flight. The lowered limit is kept, also across restarts, until it is set or reset.
 
         Args:
             retry_after: Seconds to pause from now (a longer pause that is on stays). None: 30. At most a day counts.
-            permit: The permit of the refused call. Reports with permits admitted before the last reduction do not reduce
-                again: one overshoot is one event, however many callers saw it.
+            permit: The permit of the refused call. Reports with permits admitted before the last reduction do not
+                reduce again: one overshoot is one event, however many callers saw it.
 
         Returns:
             Whether the limit was lowered (never below 1).
@@ -265,13 +265,13 @@ class Limiter(_core.LimiterBase):
         """Take back what dead processes and overdue permits hold, without blocking; how many permits that was."""
         return self._live().reap()
 
-    def status(self) -> reading.Status:
+    def status(self) -> Status:
         """Return a reading of the limiter, without blocking."""
         if self._attachment is None:
             self._look_again()
         if self._attachment is None:
-            return reading.unlimited(self._name)
-        return reading.read(self._name, self._attachment)
+            return unlimited_status(self._name)
+        return read_status(self._name, self._attachment)
 
     def _live(self) -> _core.Attachment:
         if self._attachment is None:
@@ -289,7 +289,7 @@ class Limiter(_core.LimiterBase):
             return
 
     def _save(self) -> None:
-        save(self._name, self._live())
+        opening.save(self._name, self._live())
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (self._name, self._missing_ok)
@@ -304,95 +304,6 @@ class Limiter(_core.LimiterBase):
         return f"<Limiter {self._name!r}, {now.in_flight:g}/{now.limit}{waiting}>"
 
 
-class _Wanted:
-    """What a caller asked for: checked, made into settings for a new segment, or compared with those that stand."""
-
-    def __init__(
-        self,
-        limit: int | None,
-        cooldown: float | None,
-        slot_timeout: float | EllipsisType | None,
-        usage: object,
-        gate: str | EllipsisType,
-        on_stale: str | EllipsisType,
-        slots: int,
-    ) -> None:
-        self.limit = None if limit is None else settings.check_limit(limit)
-        self.cooldown = None if cooldown is None else settings.check_duration("cooldown", cooldown)
-        self.slot_timeout = slot_timeout if slot_timeout is ... else settings.check_slot_timeout(slot_timeout)
-        self.gate = gate if gate is ... else settings.check_choice("gate", gate, settings.GATES)
-        self.on_stale = on_stale if on_stale is ... else settings.check_choice("on_stale", on_stale, settings.ON_STALE)
-        self.slots = settings.check_slots(slots)
-        self.usage = None if usage is None else _describe(usage)
-
-    def settings(self, saved: statefile.SavedState | None) -> settings.Settings:
-        """For a new segment: what is not given comes from what was saved, then from the defaults."""
-        assert self.limit is not None  # noqa: S101
-        cooldown = settings.DEFAULT_COOLDOWN if saved is None else saved.cooldown
-        usage = None if saved is None else saved.usage
-        kept = saved is not None and saved.configured_limit == self.limit
-        new = settings.Settings(
-            limit=saved.limit if saved is not None and kept else self.limit,
-            configured_limit=self.limit,
-            cooldown=cooldown if self.cooldown is None else self.cooldown,
-            slot_timeout=settings.DEFAULT_SLOT_TIMEOUT if self.slot_timeout is ... else self.slot_timeout,
-            gate="upstream" if self.gate is ... else self.gate,
-            on_stale="open" if self.on_stale is ... else self.on_stale,
-            slots=self.slots,
-            usage=usage if self.usage is None else self.usage,
-        )
-        if new.on_stale == "closed" and new.usage is None:
-            raise ValueError("on_stale='closed' admits nobody without samples; give a usage source too")
-        return new
-
-    def warn_of_mismatch(self, name: str, attachment: _core.Attachment) -> None:
-        now = reading.read(name, attachment)
-        stands = {
-            "limit": now.configured_limit,
-            "cooldown": now.cooldown,
-            "slot_timeout": now.slot_timeout,
-            "gate": now.gate,
-            "on_stale": now.on_stale,
-            "usage": segment_usage(attachment),
-        }
-        asked = {key: getattr(self, key) for key in stands}
-        for key, value in asked.items():
-            if value is None and key != "slot_timeout":
-                continue
-            if value is not ... and value != stands[key]:
-                warnings.warn(
-                    f"limiter {name!r} has {key} {stands[key]!r}, not {value!r}: what it was created with stands; "
-                    f"change it with `shmlimit set` or the Limiter's attribute",
-                    ConfigMismatchWarning,
-                    stacklevel=4,
-                )
-
-
-def save(name: str, attachment: _core.Attachment) -> None:
-    """Save what must outlive the segment."""
-    now = reading.read(name, attachment)
-    statefile.write(
-        name,
-        statefile.SavedState(
-            limit=now.limit or 0,
-            configured_limit=now.configured_limit or 0,
-            cooldown=now.cooldown,
-            usage=segment_usage(attachment),
-        ),
-    )
-
-
-def segment_usage(attachment: _core.Attachment) -> dict[str, Any] | None:
-    """Return the usage source that the segment was created with."""
-    return settings.read_usage(attachment.config())
-
-
-def _describe(usage: object) -> dict[str, Any]:
-    from shmlimit.usage import describe
-
-    return describe(usage)
-
-
 def _reopen(name: str, missing_ok: bool) -> Limiter:
     return Limiter(name, missing_ok=missing_ok)
 
@@ -400,7 +311,7 @@ def _reopen(name: str, missing_ok: bool) -> Limiter:
 def _deadline_us(timeout: float | None) -> int:
     if timeout is None:
         return int(_core.NO_DEADLINE)
-    seconds = settings.check_duration("timeout", timeout, longest=float("inf"))
+    seconds = settings.check_duration("timeout", timeout, longest=sys.float_info.max)
     return _until_us("timeout", min(seconds, settings.DURATION_MAX))
 
 

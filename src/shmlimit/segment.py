@@ -21,9 +21,11 @@ from shmlimit import _core
 from shmlimit.errors import InvalidName, LimiterInUse, LimiterNotFound, SegmentRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shmlimit.settings import Settings
 
-SHM_DIRECTORY = "/dev/shm"
+SHM_DIRECTORY = "/dev/shm"  # noqa: S108  (where shm_open puts them)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # A creator needs milliseconds; a private file this old, in seconds, was left by one that was killed.
 _ABANDONED_AFTER = 60.0
@@ -123,13 +125,13 @@ def create(name: str, settings: Settings) -> _core.Attachment | None:
     return None
 
 
-def attach_or_create(name: str, settings: Settings) -> tuple[_core.Attachment, bool]:
-    """Attach, or create with these settings: (attachment, whether it was created)."""
+def attach_or_create(name: str, settings: Callable[[], Settings]) -> tuple[_core.Attachment, bool]:
+    """Attach, or create with settings that are asked for only then: (attachment, whether it was created)."""
     for _ in range(_ATTEMPTS):
         try:
             return attach(name), False
         except LimiterNotFound:
-            if (attachment := create(name, settings)) is not None:
+            if (attachment := create(name, settings())) is not None:
                 return attachment, True
     raise LimiterNotFound(f"{name!r} was created and destroyed {_ATTEMPTS} times meanwhile; try again")
 

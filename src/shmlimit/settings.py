@@ -68,7 +68,7 @@ def microseconds(seconds: float | None) -> int:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a new segment is filled with. Durations in seconds; slot_timeout None: no watchdog; usage None: no source."""
+    """What a new segment is filled with. Seconds; slot_timeout None: no watchdog; usage None: no source."""
 
     limit: int
     configured_limit: int

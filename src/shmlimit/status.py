@@ -48,8 +48,8 @@ class UsageStatus:
     """What the upstream last said.
 
     count: its number in the last good poll (None: none yet); age: seconds since that poll began. state: `live`, the
-    sample counts; `stale`, it is too old to count or there is none yet; `failing`, the last poll gave no information, for `reason`;
-    `off`, no source is configured.
+    sample counts; `stale`, it is too old to count or there is none yet; `failing`, the last poll gave no information,
+    for `reason`; `off`, no source is configured.
     """
 
     count: float | None
@@ -77,7 +77,8 @@ class Status:
 
     in_flight: held and cooling permits by weight. foreign: what of the upstream is not ours. available: what could be
     admitted now. limit: in force, None for an unlimited limiter; configured_limit: what a person set. paused_until None
-    while paused: until resumed. blocked_by: why the first waiter waits, None if nobody waits or it is being admitted. poller: pid, None if none runs.
+    while paused: until resumed. blocked_by: why the first waiter waits, None if nobody waits or it is being admitted.
+    poller: pid, None if none runs.
     """
 
     name: str
@@ -110,17 +111,37 @@ class Status:
         return asdict(self)
 
 
-def unlimited(name: str) -> Status:
+def unlimited_status(name: str) -> Status:
     """The status of a limiter that nobody has created."""
     return Status(
-        name=name, limit=None, configured_limit=None, in_flight=0.0, held=0, cooling=0, queued=0, foreign=0.0, available=None,
-        paused=False, paused_until=None, cooldown=0.0, slot_timeout=None, gate="upstream", on_stale="open", auto_reduced=False,
-        auto_reduced_from=None, notice=None, usage=UsageStatus(None, None, "off", None), poller=None,
-        counters=Counters(0, 0, 0, 0, 0, 0, 0), blocked_by=None, holders=(), waiters=(),
-    )  # fmt: skip
+        name=name,
+        limit=None,
+        configured_limit=None,
+        in_flight=0.0,
+        held=0,
+        cooling=0,
+        queued=0,
+        foreign=0.0,
+        available=None,
+        paused=False,
+        paused_until=None,
+        cooldown=0.0,
+        slot_timeout=None,
+        gate="upstream",
+        on_stale="open",
+        auto_reduced=False,
+        auto_reduced_from=None,
+        notice=None,
+        usage=UsageStatus(None, None, "off", None),
+        poller=None,
+        counters=Counters(0, 0, 0, 0, 0, 0, 0),
+        blocked_by=None,
+        holders=(),
+        waiters=(),
+    )
 
 
-def read(name: str, attachment: _core.Attachment) -> Status:
+def read_status(name: str, attachment: _core.Attachment) -> Status:
     """Read a segment, without blocking and without writing to it."""
     header, occupants = attachment.snapshot()
     paused = header["now_us"] < header["paused_until_us"]
