@@ -150,7 +150,7 @@ def test_the_emulator_ends_when_the_process_that_started_it_dies(tmp_path: Path)
         "import os, pathlib, signal, sys\n"
         "from shmlimit.emulate import EmulatorProcess, EmulatorSettings\n"
         "emulator = EmulatorProcess(EmulatorSettings(truth=pathlib.Path(sys.argv[1])))\n"
-        "print(emulator.url, flush=True)\n"
+        "print(emulator.url, emulator.pid, flush=True)\n"
         "sys.stdin.readline()\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -159,11 +159,17 @@ def test_the_emulator_ends_when_the_process_that_started_it_dies(tmp_path: Path)
         [sys.executable, "-c", program, str(truth)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as parent:
         assert parent.stdout is not None
-        host, port = parent.stdout.readline().strip().removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=GUARD) as connection:
-            parent.communicate("die\n", timeout=GUARD)
-            assert parent.returncode == -signal.SIGKILL
-            assert connection.recv(1) == b""
+        url, pid = parent.stdout.readline().split()
+        host, port = url.removeprefix("http://").split(":")
+        try:
+            with socket.create_connection((host, int(port)), timeout=GUARD) as connection:
+                parent.communicate("die\n", timeout=GUARD)
+                assert parent.returncode == -signal.SIGKILL
+                assert connection.recv(1) == b""
+        except BaseException:
+            parent.kill()
+            os.kill(int(pid), signal.SIGKILL)
+            raise
     assert len(read_events(truth, "finish")) == 1
 
 

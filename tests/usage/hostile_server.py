@@ -27,7 +27,7 @@ def answer(
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + content
 
 
-class HangUp(Exception):  # noqa: N818 - what a script does, not what went wrong
+class HangUp(Exception):
     """Raised by a script to close the connection at once."""
 
 

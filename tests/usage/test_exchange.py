@@ -54,6 +54,7 @@ def test_a_request_is_a_plain_get_of_the_whole_target(serve: Serve) -> None:
     assert exchange.header("Authorization") is None
 
 
+@pytest.mark.usefixtures("patient_connection")
 def test_polls_share_one_connection(serve: Serve) -> None:
     server = serve(answer(counting(1)))
     with HttpUsage(server.url(), in_flight=COUNT) as source:
@@ -122,10 +123,7 @@ def test_the_next_address_of_a_host_is_tried(serve: Serve, monkeypatch: pytest.M
         if host != "localhost":
             return look_up(host, *args, **options)
         # Nothing listens on the first one: the server is on 127.0.0.1 alone.
-        return [
-            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, server.port))
-            for ip in ("127.9.9.9", "127.0.0.1")
-        ]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, server.port)) for ip in ("127.9.9.9", "127.0.0.1")]
 
     monkeypatch.setattr(socket, "getaddrinfo", two_addresses)
     assert poll(f"http://localhost:{server.port}/") == Usage(1.0)
@@ -152,9 +150,7 @@ def test_any_other_status_is_a_failed_poll(serve: Serve, status: int) -> None:
     assert str(failure(serve, answer(counting(1), status=status))) == f"HTTP {status}"
 
 
-def test_a_redirect_is_not_followed_and_the_key_does_not_travel(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_redirect_is_not_followed_and_the_key_does_not_travel(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHMLIMIT_TEST_KEY", "CANARY-7f3a")
     target = serve(answer(counting(1)))
     first = answer(counting(2), status=302, headers={"Location": target.url()})

@@ -57,16 +57,12 @@ def test_every_field_is_found(serve: Serve) -> None:
 )
 def test_a_field_that_may_be_absent_is_unknown_then(serve: Serve, body: object) -> None:
     where = "/x/y"
-    usage = read(
-        serve, body, limit=where, hard_cap=where, blocked_until=where, blocked_reason=where, degraded=where
-    )
+    usage = read(serve, body, limit=where, hard_cap=where, blocked_until=where, blocked_reason=where, degraded=where)
     assert usage == Usage(1.0)
 
 
 def test_a_field_that_is_null_is_unknown(serve: Serve) -> None:
-    usage = read(
-        serve, {"n": 1, "x": None}, limit="/x", blocked_until="/x", blocked_reason="/x", degraded="/x"
-    )
+    usage = read(serve, {"n": 1, "x": None}, limit="/x", blocked_until="/x", blocked_reason="/x", degraded="/x")
     assert usage == Usage(1.0)
 
 
@@ -78,9 +74,7 @@ def test_constants_stand_for_what_the_upstream_does_not_say(serve: Serve) -> Non
 @pytest.mark.parametrize(
     ("value", "what"), [(True, "a boolean"), ("four", "text"), (-1, "-1, not a finite"), ([4], "an array")]
 )
-def test_a_limit_that_is_no_number_is_a_failed_poll(
-    serve: Serve, argument: str, value: object, what: str
-) -> None:
+def test_a_limit_that_is_no_number_is_a_failed_poll(serve: Serve, argument: str, value: object, what: str) -> None:
     assert refusal(serve, {"n": 1, "x": value}, **{argument: "/x"}).startswith(f"field /x is {what}")
 
 
@@ -268,9 +262,7 @@ def test_series_of_a_metric_add_up(serve: Serve, locator: Any, count: float) -> 
         ("none", "is not a finite number of at least 0"),
     ],
 )
-def test_a_metric_that_is_missing_or_malformed_is_a_failed_poll(
-    serve: Serve, locator: str, what: str
-) -> None:
+def test_a_metric_that_is_missing_or_malformed_is_a_failed_poll(serve: Serve, locator: str, what: str) -> None:
     assert refusal(serve, METRICS, format="prometheus", in_flight=locator) == f"metric {locator} {what}"
 
 

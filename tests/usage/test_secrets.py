@@ -236,9 +236,7 @@ def test_an_inline_secret_is_refused_without_showing_it(inline: str) -> None:
     assert CANARY not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "pasted", ["sk_live_51H8aBcDeFgHiJk", "9f8e7d", "d41d8cd98f00b204e9800998ecf8427e", "aB3dE"]
-)
+@pytest.mark.parametrize("pasted", ["sk_live_51H8aBcDeFgHiJk", "9f8e7d", "d41d8cd98f00b204e9800998ecf8427e", "aB3dE"])
 def test_a_key_pasted_as_the_name_of_a_variable_is_refused_without_showing_it(pasted: str) -> None:
     with pytest.raises(ValueError, match="does not name an environment variable") as caught:
         HttpUsage("https://h.example/", in_flight="/n", auth=f"bearer:env:{pasted}")
@@ -266,9 +264,7 @@ def test_a_refused_url_does_not_show_what_may_be_a_key(url: str) -> None:
 
 def test_a_repr_leaves_out_the_values_of_the_query() -> None:
     source = HttpUsage(f"https://h.example/usage?x={CANARY}", in_flight="/n", auth="bearer:env:MY_KEY")
-    assert (
-        repr(source) == "HttpUsage('https://h.example/usage?...', in_flight='/n', auth='bearer:env:MY_KEY')"
-    )
+    assert repr(source) == "HttpUsage('https://h.example/usage?...', in_flight='/n', auth='bearer:env:MY_KEY')"
 
 
 @pytest.mark.parametrize("name", ["Authorization", "X-Api-Key", "Cookie", "X-Auth-Token", "Client-Secret"])

@@ -93,9 +93,7 @@ def test_naming_a_source_does_not_import_it() -> None:
     assert "antigravity" not in sys.modules
 
 
-@pytest.mark.parametrize(
-    "text", ["", "module", "module:", ":f", "a:b:c", "a b:c", "a:b()", "a/b:c", "1a:b", "a:b\n"]
-)
+@pytest.mark.parametrize("text", ["", "module", "module:", ":f", "a:b:c", "a b:c", "a:b()", "a/b:c", "1a:b", "a:b\n"])
 def test_text_of_another_form_names_no_source(text: str) -> None:
     with pytest.raises(ValueError, match="expected 'module:function'"):
         describe(text)
@@ -246,6 +244,7 @@ def test_importing_the_package_or_making_a_source_does_not_import_httpx() -> Non
 
 # Newer Pythons warn of any fork beside threads; the ones here are the server's, and the child needs none.
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.usefixtures("patient_connection")
 def test_a_forked_child_polls_on_a_connection_of_its_own(serve: Serve) -> None:
     server = serve(lambda exchange: exchange.send(answer({"n": len(server.exchanges)})))
     with HttpUsage(server.url(), in_flight="/n") as source:

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate for 127.0.0.1 that nobody vouches for, with its key in the same file."""
     directory = tmp_path_factory.mktemp("certificate")
-    command = (
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test"
-    )
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test"
     names = ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "keyUsage=digitalSignature,keyCertSign"]
     names += ["-keyout", "key.pem", "-out", "certificate.pem"]
     try:
@@ -75,21 +73,18 @@ def poll(url: str, ca_file: Path | None = None, times: int = 1) -> Usage:
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(server: TlsServer) -> None:
-    with pytest.raises(
-        UsageError, match=r"^the server's certificate is not accepted: self.signed certificate"
-    ):
+    with pytest.raises(UsageError, match=r"^the server's certificate is not accepted: self.signed certificate"):
         poll(server.url().replace("http:", "https:"))
     assert server.polls == 0
 
 
+@pytest.mark.usefixtures("patient_connection")
 def test_a_ca_file_adds_to_what_is_accepted(server: TlsServer, certificate: Path) -> None:
     assert poll(server.url().replace("http:", "https:"), certificate, times=3) == Usage(1.0)
     assert (server.connections, server.polls) == (1, 3)
 
 
-def test_an_answer_that_drips_under_tls_does_not_beat_the_deadline(
-    server: TlsServer, certificate: Path
-) -> None:
+def test_an_answer_that_drips_under_tls_does_not_beat_the_deadline(server: TlsServer, certificate: Path) -> None:
     url = server.url().replace("http:", "https:")
     server.drips = True
     source = HttpUsage(url, in_flight="/n", ca_file=certificate, timeout=1)

@@ -66,6 +66,8 @@ def demo(seconds: float, workers: int, limit: int, gate: str, seed: int | None, 
 def _run(seconds: float, workers: int, limit: int, gate: str, seed: int, quiet: bool) -> dict[str, Evidence]:
     from shmlimit.demo.run import KINDS, Run
 
+    if not quiet:
+        click.echo("Starting three upstreams and three pools of processes ...", err=True)
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="shmlimit-demo-")))
         # The demo's limiter is not one of the user's: its settings and its poller's log go with it.

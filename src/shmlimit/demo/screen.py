@@ -24,24 +24,29 @@ def live(runs: Sequence[Run], left: float, until: float) -> RenderableType:
     """The table so far, with what the limiter is doing now."""
     evidence = {run.kind: run.evidence(until) for run in runs}
     limiter = next((run.limiter for run in runs if run.limiter is not None), None)
-    head = Text(f"{left:4.0f} s left", style="dim")
+    back = {run.kind: _reclaimed(run.kind, evidence[run.kind], "-" if run.killed_at is None else "...") for run in runs}
+    table = _table(evidence, runs[0].limit, back, {run.kind: len(run.truth.open) for run in runs})
     now = Text(_now(limiter.status())) if limiter is not None else Text()
-    return Group(_table(evidence, runs[0].limit, {run.kind: len(run.truth.open) for run in runs}), now, head)
+    return Group(table, now, Text(f"{left:4.0f} s left", style="dim"))
 
 
 def result(evidence: Mapping[str, Evidence], limit: int, seconds: float, workers: int) -> RenderableType:
     """The table at the end, with what it means."""
     ours = evidence["shmlimit"]
     lines = [
-        f"{workers} processes called an upstream that serves {limit} at once, for {seconds:g} s, each way side by side;",
-        "each time one of them was killed (SIGKILL) in the middle of its call. All figures are the upstream's own.",
+        f"{workers} processes called an upstream that serves {limit} at once, for {seconds:g} s, each way",
+        "side by side. One process of each was killed (SIGKILL) in the middle of its call.",
+        "All figures are from the upstream's own log.",
     ]
     if not ours.refused:
         lines.append(f"Through shmlimit: {ours.sessions} calls, none refused.")
-    return Group(_table(evidence, limit, None), Text("\n".join(lines)))
+    back = {kind: _reclaimed(kind, one, "never") for kind, one in evidence.items()}
+    return Group(_table(evidence, limit, back, None), Text("\n".join(lines)))
 
 
-def _table(evidence: Mapping[str, Evidence], limit: int, in_flight: Mapping[str, int] | None) -> Table:
+def _table(
+    evidence: Mapping[str, Evidence], limit: int, back: Mapping[str, str], in_flight: Mapping[str, int] | None
+) -> Table:
     table = Table(title=f"upstream limit {limit}", title_justify="left")
     table.add_column("")
     for kind in evidence:
@@ -52,7 +57,7 @@ def _table(evidence: Mapping[str, Evidence], limit: int, in_flight: Mapping[str,
         table.add_row("in flight now", *(str(in_flight[kind]) for kind in evidence))
     table.add_row("peak in flight", *(str(one.peak_in_flight) for one in evidence.values()))
     table.add_row("use of the cap", *(f"{one.utilisation:.0%}" for one in evidence.values()))
-    table.add_row("killed worker's slot back", *(_reclaimed(kind, one) for kind, one in evidence.items()))
+    table.add_row("killed worker's slot back", *(back[kind] for kind in evidence))
     return table
 
 
@@ -60,10 +65,10 @@ def _refused(count: int) -> Text:
     return Text(str(count), style="bold red" if count else "bold green")
 
 
-def _reclaimed(kind: str, one: Evidence) -> str:
+def _reclaimed(kind: str, one: Evidence, without: str) -> str:
     if kind == "unlimited":
         return "-"
-    return "never" if one.reclaim_ms is None else f"{one.reclaim_ms:,.0f} ms"
+    return without if one.reclaim_ms is None else f"{one.reclaim_ms:,.0f} ms"
 
 
 def _now(status: Status) -> str:

@@ -80,9 +80,7 @@ class FrontDoor:
         if self.account.is_finished:
             return JSONResponse(error_document("overloaded", "the emulator is ending"), 503)
         if path.startswith("/v1/") and not self._has_key(Headers(scope=scope)):
-            return JSONResponse(
-                error_document("authentication_error", "the API key is missing or wrong"), 401
-            )
+            return JSONResponse(error_document("authentication_error", "the API key is missing or wrong"), 401)
         if self.account.is_boxed:
             if path == WORK_PATH:
                 self.account.turn_away(own=True)

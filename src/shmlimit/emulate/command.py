@@ -82,12 +82,8 @@ def _seconds(name: str, default: float, text: str) -> Callable[[_Function], _Fun
     help="Usage endpoint fault, such as down@5-15, slow:2, status:500, html; may be repeated.",
 )
 @click.option("--api-key-env", metavar="NAME", help="Environment variable with the only accepted key.")
-@click.option(
-    "--truth", type=click.Path(path_type=Path), metavar="FILE", help="Ground-truth log, overwritten."
-)
-@click.option(
-    "--port", type=int, default=_DEFAULTS.port, show_default=True, help="Port on 127.0.0.1; 0 chooses one."
-)
+@click.option("--truth", type=click.Path(path_type=Path), metavar="FILE", help="Ground-truth log, overwritten.")
+@click.option("--port", type=int, default=_DEFAULTS.port, show_default=True, help="Port on 127.0.0.1; 0 chooses one.")
 @click.option("--seed", type=int, help="Makes the random draws repeatable.")
 @click.option("--ready-json", is_flag=True, help="Print the URL and pid as one JSON line once ready.")
 @click.option("--until-stdin-closes", is_flag=True, hidden=True)
@@ -161,6 +157,4 @@ def _truth_log(path: Path | None) -> TruthLog | None:
     try:
         return TruthLog(path)
     except OSError as error:
-        raise SettingError(
-            f"cannot write the truth log {str(path)!r}: {error.strerror}; name another file"
-        ) from None
+        raise SettingError(f"cannot write the truth log {str(path)!r}: {error.strerror}; name another file") from None

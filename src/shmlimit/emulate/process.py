@@ -108,11 +108,7 @@ class EmulatorProcess:
             self._process.wait(STOP_WITHIN)
         self._errors.seek(0)
         said = self._errors.read().decode(errors="replace").strip() or "nothing"
-        how = (
-            f"not ready within {START_WITHIN:g} s"
-            if not readable
-            else f"exit code {self._process.returncode}"
-        )
+        how = f"not ready within {START_WITHIN:g} s" if not readable else f"exit code {self._process.returncode}"
         raise EmulatorError(f"the emulator did not start ({how}); it printed: {said}")
 
     def _end(self) -> None:

@@ -51,9 +51,7 @@ class UsageEndpoint:
             return self._report(fault.kind)
         self.account.log_usage(reported=None, fault=fault.kind)
         if fault.kind == "status":
-            return JSONResponse(
-                error_document("upstream_error", "the usage service failed"), int(fault.argument)
-            )
+            return JSONResponse(error_document("upstream_error", "the usage service failed"), int(fault.argument))
         if fault.kind == "html":
             return HTMLResponse(PAGE)
         if fault.kind == "redirect":

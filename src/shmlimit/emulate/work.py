@@ -75,9 +75,7 @@ class WorkEndpoint:
             async for part in request.stream():
                 body += part
                 if len(body) > LARGEST_BODY:
-                    return JSONResponse(
-                        error_document("request_too_large", f"at most {LARGEST_BODY} bytes"), 413
-                    )
+                    return JSONResponse(error_document("request_too_large", f"at most {LARGEST_BODY} bytes"), 413)
         except ClientDisconnect:
             return Response(status_code=400)
         try:
@@ -135,9 +133,7 @@ class SessionResponse(Response):
             if not await client.stays(remaining):
                 return False
         message = {"role": "assistant", "content": "Done."}
-        body = self._encoded(
-            "chat.completion", {"message": message, "finish_reason": "stop"}, with_usage=True
-        )
+        body = self._encoded("chat.completion", {"message": message, "finish_reason": "stop"}, with_usage=True)
         await send(self._head([(b"content-length", str(len(body)).encode())]))
         await send({"type": "http.response.body", "body": body})
         return True

@@ -132,9 +132,7 @@ def parse_url(url: object) -> Address:
     if scheme not in _DEFAULT_PORTS:
         raise ValueError(f"url is {shown_url(url)}: the scheme must be https, or http to this machine")
     if match["fragment"] is not None:
-        raise ValueError(
-            f"url is {shown_url(url)}: it must not have a fragment ('#...'), which is never sent"
-        )
+        raise ValueError(f"url is {shown_url(url)}: it must not have a fragment ('#...'), which is never sent")
     host, port = _host_and_port(match["authority"], scheme, url)
     if scheme == "http" and not is_loopback(host):
         raise ValueError(

@@ -136,9 +136,7 @@ def check_statuses(value: object) -> tuple[int, ...]:
     statuses: list[int] = []
     for status in _check_list("blocked_status", value, what):
         if isinstance(status, bool) or not isinstance(status, int):
-            raise TypeError(
-                f"blocked_status holds {shown(status)} ({type(status).__name__}): expected {what}"
-            )
+            raise TypeError(f"blocked_status holds {shown(status)} ({type(status).__name__}): expected {what}")
         if not 400 <= status <= 599:
             raise ValueError(f"blocked_status holds {shown(status)}: expected {what}")
         statuses.append(status)

@@ -162,9 +162,7 @@ class Connection:
             self._one_at_a_time.release()
         raise UsageError(failure)
 
-    def _exchange(
-        self, headers: dict[str, str], presentation: Presentation, with_body: frozenset[int]
-    ) -> Answer:
+    def _exchange(self, headers: dict[str, str], presentation: Presentation, with_body: frozenset[int]) -> Answer:
         address, target = self._address, self._address.target
         if presentation.query:
             target += ("&" if "?" in target else "?") + presentation.query
@@ -180,9 +178,7 @@ class Connection:
             "Accept-Encoding": "identity",
             "User-Agent": "shmlimit",
         }
-        chosen = {name.lower() for name in headers} | {
-            name.decode().lower() for name, _ in presentation.headers
-        }
+        chosen = {name.lower() for name in headers} | {name.decode().lower() for name, _ in presentation.headers}
         sent = {name: value for name, value in usual.items() if name.lower() not in chosen} | headers
         lines = [(name.encode(), value.encode()) for name, value in sent.items()]
         waits = {"pool": self._deadline.remaining()}
@@ -200,12 +196,8 @@ class Connection:
     def _with_body(self, answer: Answer, response: httpcore.Response) -> Answer:
         encoding = ", ".join(answer.headers.get("content-encoding", [])).strip().lower()
         if encoding not in {"", "identity"}:
-            return Answer(
-                answer.status, answer.headers, failure="the answer is compressed, which was not asked for"
-            )
-        too_long = Answer(
-            answer.status, answer.headers, failure=f"the answer is longer than {MAX_BODY} bytes"
-        )
+            return Answer(answer.status, answer.headers, failure="the answer is compressed, which was not asked for")
+        too_long = Answer(answer.status, answer.headers, failure=f"the answer is longer than {MAX_BODY} bytes")
         declared = answer.header("content-length")
         if declared is not None and declared.isdecimal() and int(declared) > MAX_BODY:
             return too_long

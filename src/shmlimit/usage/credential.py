@@ -97,9 +97,7 @@ class Credential:
             ValueError: It is no reference. The text is not part of the message.
         """
         if not isinstance(reference, str):
-            raise TypeError(
-                f"auth must be a reference as text, as {_ALLOWED}, not {type(reference).__name__}"
-            )
+            raise TypeError(f"auth must be a reference as text, as {_ALLOWED}, not {type(reference).__name__}")
         match = _REFERENCE.fullmatch(reference)
         if match is None:
             raise _refusal("is not one of the forms allowed")
@@ -155,9 +153,7 @@ class Credential:
             return Presentation(headers=((b"Authorization", f"Basic {encoded}".encode()),), forms=forms)
         if not secret.isascii() or secret != secret.strip():
             raise UsageError(f"{self._origin} holds a space at an end or a character that no header may hold")
-        name, value = (
-            ("Authorization", f"Bearer {secret}") if self.scheme == "bearer" else (self.name, secret)
-        )
+        name, value = ("Authorization", f"Bearer {secret}") if self.scheme == "bearer" else (self.name, secret)
         return Presentation(headers=((name.encode(), value.encode()),), forms=(secret,))
 
     def _read_variable(self) -> str:
@@ -204,8 +200,7 @@ class Credential:
             raise UsageError(f"{self._origin} is not a regular file")
         if status.st_uid != os.geteuid():
             raise UsageError(
-                f"{self._origin} belongs to uid {status.st_uid}: it must belong to uid {os.geteuid()}, "
-                "which reads it"
+                f"{self._origin} belongs to uid {status.st_uid}: it must belong to uid {os.geteuid()}, which reads it"
             )
         mode = stat.S_IMODE(status.st_mode)
         if mode & 0o077:

@@ -101,11 +101,6 @@ class MetricsDocument:
         words = rest.split()
         well_formed = 1 <= len(words) <= 2 and (len(words) == 1 or _TIME.fullmatch(words[1]))
         # A negative series is refused before the sum can hide it.
-        if (
-            well_formed
-            and len(words[0]) <= MAX_DIGITS
-            and _NUMBER.fullmatch(words[0])
-            and float(words[0]) >= 0
-        ):
+        if well_formed and len(words[0]) <= MAX_DIGITS and _NUMBER.fullmatch(words[0]) and float(words[0]) >= 0:
             return float(words[0])
         raise UsageError(f"{self.name(locator)} is not a finite number of at least 0")

@@ -124,9 +124,7 @@ class Fields:
             degraded=self._flag(self._find(document, self.degraded)),
         )
 
-    def read_block(
-        self, status: int, body: bytes | None, headers: Mapping[str, list[str]]
-    ) -> UpstreamBlocked:
+    def read_block(self, status: int, body: bytes | None, headers: Mapping[str, list[str]]) -> UpstreamBlocked:
         """Find out what a refusal of the whole account says, without blocking.
 
         The status alone is the news, so nothing in the body (None: it could not be read) makes this fail.

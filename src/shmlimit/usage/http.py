@@ -104,15 +104,11 @@ class HttpUsage:
             degraded=check_optional_locator("degraded", degraded, answer_format),
         )
         if answer_format == "prometheus" and blocked_reason is not None:
-            raise ValueError(
-                "blocked_reason cannot be read from format='prometheus', which holds numbers only"
-            )
+            raise ValueError("blocked_reason cannot be read from format='prometheus', which holds numbers only")
         self._blocked_status = check_statuses(blocked_status)
         self._counts: Counts = check_choice("counts", counts, get_args(Counts))
         self._headers = (
-            {}
-            if headers is None
-            else check_headers(dict(headers) if isinstance(headers, Mapping) else headers)
+            {} if headers is None else check_headers(dict(headers) if isinstance(headers, Mapping) else headers)
         )
         self._timeout = check_seconds("timeout", timeout, positive=True)
         self._min_interval = check_seconds("min_interval", min_interval, positive=False)
@@ -128,12 +124,8 @@ class HttpUsage:
         if credential is None:
             return
         if credential.scheme == "query" and credential.name in query_names(self._address):
-            raise ValueError(
-                f"auth and url both set the query parameter {credential.name!r}: take it out of the url"
-            )
-        if credential.scheme == "header" and credential.name.lower() in {
-            name.lower() for name in self._headers
-        }:
+            raise ValueError(f"auth and url both set the query parameter {credential.name!r}: take it out of the url")
+        if credential.scheme == "header" and credential.name.lower() in {name.lower() for name in self._headers}:
             raise ValueError(f"auth and headers both set {credential.name!r}: take it out of headers")
 
     @property
@@ -202,9 +194,7 @@ class HttpUsage:
     def _understand(self, answer: Answer, presentation: Presentation) -> Usage:
         retry_after = None
         if answer.status in {429, 503}:
-            retry_after = parse_retry_after(
-                answer.header("retry-after"), date=answer.header("date"), now=time.time()
-            )
+            retry_after = parse_retry_after(answer.header("retry-after"), date=answer.header("date"), now=time.time())
         if answer.status in self._blocked_status:
             blocked = self._fields.read_block(answer.status, answer.body, answer.headers)
             raise UpstreamBlocked(
@@ -242,9 +232,7 @@ class HttpUsage:
             "min_interval": self._min_interval,
             "ca_file": self._ca_file,
         }
-        given = {
-            name: value for name, value in settings.items() if value is not None and value != _DEFAULTS[name]
-        }
+        given = {name: value for name, value in settings.items() if value is not None and value != _DEFAULTS[name]}
         return {"kind": "http", "url": self._url, "in_flight": in_flight, **given}
 
     @classmethod
@@ -258,9 +246,7 @@ class HttpUsage:
         settings = {name: value for name, value in config.items() if name != "kind"}
         unknown = sorted(str(name) for name in settings if name not in OPTIONS)
         if unknown:
-            raise ValueError(
-                f"unknown setting {unknown[0][:64]!r} of an HTTP source: known are {', '.join(OPTIONS)}"
-            )
+            raise ValueError(f"unknown setting {unknown[0][:64]!r} of an HTTP source: known are {', '.join(OPTIONS)}")
         missing = [name for name in ("url", "in_flight") if name not in settings]
         if missing:
             raise ValueError(f"an HTTP source needs the setting {missing[0]!r}")

@@ -61,7 +61,7 @@ class UsageError(ShmlimitError):
         self.retry_after = retry_after
 
 
-class UpstreamBlocked(UsageError):  # noqa: N818 - it is no failure
+class UpstreamBlocked(UsageError):
     """The upstream answered, and the answer is that it refuses this account for now.
 
     It is no failed poll: the count is unknown, but nothing may be admitted until the block has ended.

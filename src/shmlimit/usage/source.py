@@ -73,9 +73,7 @@ class PythonUsage:
         usage = self._ask()
         if usage is None or isinstance(usage, Usage):
             return usage
-        raise UsageError(
-            f"the source {self._target!r} returned {type(usage).__name__}, expected Usage or None"
-        )
+        raise UsageError(f"the source {self._target!r} returned {type(usage).__name__}, expected Usage or None")
 
     def to_config(self) -> dict[str, Any]:
         """Return what makes an equal source with `load_source`, as JSON values."""
