@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import stat
 import time
 from pathlib import Path
@@ -159,7 +158,7 @@ def unlink(name: str) -> None:
 
 
 def _private_path(name: str) -> str:
-    return f"{directory()}/.shmlimit.{os.geteuid()}.{name}.{secrets.token_hex(8)}"
+    return f"{directory()}/.shmlimit.{os.geteuid()}.{name}.{os.urandom(8).hex()}"
 
 
 def _create_private(path: str) -> int:

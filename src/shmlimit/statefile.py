@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -80,7 +79,7 @@ def write(name: str, state: SavedState) -> bool:
     """Save it; False (and a line in the log) if that failed, with the old file as it was."""
     try:
         path = make_directory() / f"{name}.json"
-        private = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        private = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
         try:
             fd = os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with open(fd, "w", encoding="utf-8") as file:  # noqa: PTH123

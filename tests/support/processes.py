@@ -107,7 +107,7 @@ class Worker:
 
 
 def wait_for(condition: Callable[[], object], deadline: float = HANG) -> Any:
-    """Look every 2 ms until the condition is true; for what can only be looked at. The deadline guards against hangs."""
+    """Look every 2 ms until the condition is true; for what can only be looked at. The deadline guards hangs."""
     end = time.monotonic() + deadline
     while not (found := condition()):
         if time.monotonic() > end:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import resource
 import sys
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 from shmlimit import _core, segment, settings
 from shmlimit.errors import ShmlimitError
+from shmlimit.poller import policy
+from shmlimit.poller.log import CappedLog
 
 if TYPE_CHECKING:
     from shmlimit.usage import UsageSource
@@ -18,45 +22,70 @@ __all__ = ["run"]
 _log = logging.getLogger("shmlimit.poller")
 
 
-def run(name: str, source: UsageSource | None = None) -> int:
+def run(name: str, source: UsageSource | None = None, *, on_demand: bool = False) -> int:
     """Poll for a limiter, blocking until nobody has used it for 30 s.
 
     Args:
         name: The limiter's name.
         source: What to ask; None: the source that the limiter was created with.
+        on_demand: A waiter started it: it ends when it is of no use, for another waiter to start the next, and stderr
+            is a log of its own, which it keeps short.
 
     Returns:
         0 when it is not needed any more, 1 when another process polls already, 2 when there is no usable source.
         One line on stderr says so.
+
+    Raises:
+        LimiterNotFound: There is no limiter of that name; and whatever else keeps it from attaching.
     """
     # A core dump would hold the key.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format=f"%(asctime)s shmlimit poller of {name}: %(message)s"
-    )
-    # httpx logs each request's address, which may hold a key.
-    logging.getLogger("httpx").setLevel(logging.ERROR)
-    logging.getLogger("httpcore").setLevel(logging.ERROR)
     attachment = segment.attach(name)
+    _log_to_stderr(name, capped=on_demand)
     if not attachment.elect_poller():
         _log.warning("another process polls already")
         return 1
     try:
+        from shmlimit.poller import loop
+
         if source is None:
             config = settings.read_usage(attachment.config())
             if config is None:
                 _log.error("the limiter has no usage source; give it one when it is created, or to `shmlimit poll`")
                 return 2
-            from shmlimit.usage import load_source
-
-            source = load_source(config)
-        from shmlimit.poller.loop import Loop
-
-        Loop(attachment, source, lambda: segment.is_named(name, attachment)).run()
+            source = _load(config)
+        tries = loop.TRIES if on_demand else None
+        loop.Loop(attachment, source, lambda: segment.is_named(name, attachment), tries=tries).run()
     except (ShmlimitError, TypeError, ValueError) as error:
-        _log.error("%s", error)
-        attachment.write_failure(round(_core.now() * 1e6), str(error))
+        reason = loop.one_line(str(error))
+        _log.error("%s", reason)
+        with contextlib.suppress(ShmlimitError):
+            attachment.write_failure(round(_core.now() * 1e6), reason)
+        if on_demand:
+            # Elected for a while yet, or the waiters would start the next one every second.
+            time.sleep(policy.BACKOFF_MAX)
         return 2
     finally:
         attachment.resign_poller()
     return 0
+
+
+def _load(config: dict[str, Any]) -> UsageSource:
+    from shmlimit.usage import UsageError, load_source
+
+    try:
+        return load_source(config)
+    except (ShmlimitError, TypeError, ValueError):
+        raise
+    except Exception as error:
+        # The module that it names may fail in any way while it is imported.
+        raise UsageError(f"the source cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+def _log_to_stderr(name: str, *, capped: bool) -> None:
+    handler: logging.Handler = CappedLog(sys.stderr.fileno()) if capped else logging.StreamHandler(sys.stderr)
+    line = f"%(asctime)s shmlimit poller of {name}: %(message)s"
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, format=line)
+    # httpx logs each request's address, which may hold a key.
+    logging.getLogger("httpx").setLevel(logging.ERROR)
+    logging.getLogger("httpcore").setLevel(logging.ERROR)

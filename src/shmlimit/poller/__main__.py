@@ -1,27 +1,25 @@
-"""`python -m shmlimit.poller [--detach] NAME`: what the first waiter starts."""
+"""`python -m shmlimit.poller [--on-demand] NAME`: what the first waiter starts."""
 
 from __future__ import annotations
 
-import os
 import sys
 
-from shmlimit.errors import LimiterNotFound
+from shmlimit.errors import ShmlimitError
 from shmlimit.poller import run
 
 
 def main() -> int:
-    """Poll; with --detach in a child of its own, so that whoever started this can reap it at once."""
+    """Poll; the exit status is run's, 2 where the limiter cannot be attached to, 130 after Ctrl-C."""
     arguments = sys.argv[1:]
-    detach = arguments[:1] == ["--detach"]
-    if len(arguments) != 1 + detach:
-        sys.stderr.write("usage: python -m shmlimit.poller [--detach] NAME\n")
+    on_demand = arguments[:1] == ["--on-demand"]
+    if len(arguments) != 1 + on_demand or arguments[-1].startswith("-"):
+        sys.stderr.write("usage: python -m shmlimit.poller [--on-demand] NAME\n")
         return 2
-    if detach and os.fork():
-        os._exit(0)
     try:
-        return run(arguments[-1])
-    except LimiterNotFound:
-        return 0
+        return run(arguments[-1], on_demand=on_demand)
+    except (ShmlimitError, OSError) as error:
+        sys.stderr.write(f"shmlimit poller: {error}\n")
+        return 2
     except KeyboardInterrupt:
         return 130
 

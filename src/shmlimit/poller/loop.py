@@ -1,4 +1,4 @@
-"""The poller's loop: asks the source when the policy says so, and writes into the segment what the policy makes of it."""
+"""The poller's loop: asks the source when the policy says so, and writes what the policy makes of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger("shmlimit.poller")
 
 IDLE_AFTER = 30.0
+# A poller that was started on demand and has never had an answer ends after so many failures, about 25 s: the next
+# one is started by another waiter, with that one's environment and key.
+TRIES = 6
 _LOOK_AFTER = 5.0
+_REASON_MAX = 200
 _GATE_COUNT_MAX = _core.NO_READING - 1
 
 
@@ -30,22 +34,38 @@ class Loop:
         attachment: This process's attachment, elected.
         source: What to ask.
         is_named: Whether the segment still has its name.
+        idle_after: Seconds without any other participant after which it ends.
+        tries: Failures after which it ends if there was no good poll before; None: it never does.
     """
 
-    def __init__(self, attachment: _core.Attachment, source: UsageSource, is_named: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        attachment: _core.Attachment,
+        source: UsageSource,
+        is_named: Callable[[], bool],
+        *,
+        idle_after: float = IDLE_AFTER,
+        tries: int | None = None,
+    ) -> None:
         self._attachment = attachment
         self._source = source
         self._is_named = is_named
+        self._idle_after = idle_after
+        self._tries = tries
         self._rule = "one-per-poll" if attachment.flags() & _core.ONE_PER_POLL else "upstream"
         self._counts = str(getattr(source, "counts", "requests"))
         self._min_interval = float(getattr(source, "min_interval", 0.15))
-        self._last_t0: float | None = None
+        # The last poller's last poll counts too, or a min_interval of minutes would not outlive a poller.
+        last_t0_us = attachment.snapshot()[0]["sample_t0_us"]
+        self._last_t0: float | None = last_t0_us / 1e6 if last_t0_us else None
+        self._has_answered = False
         self._foreign = 0.0
         self._failures = 0
         self._not_before = 0.0
+        self._paused_until = 0.0
 
     def run(self) -> None:
-        """Poll until nobody has been attached for 30 s, or the segment has lost its name."""
+        """Poll until nobody has been attached for idle_after, the segment lost its name, or the tries are used up."""
         alone_since: float | None = None
         look_at = 0.0
         while True:
@@ -57,15 +77,17 @@ class Loop:
                     self._attachment.retire()
                     return
                 alone_since = None if self._attachment.living() else alone_since or census.t0
-                if alone_since is not None and census.t0 - alone_since >= IDLE_AFTER:
+                if alone_since is not None and census.t0 - alone_since >= self._idle_after:
                     return
                 self._attachment.reap()
             if self._attachment.flags() & _core.RETIRED:
                 return
-            due = policy.next_poll(census, self._last_t0, self._min_interval)
+            due = policy.next_poll(self._rule, census, self._last_t0, self._min_interval)
             if due is not None:
                 due = max(due, self._not_before)
                 if due <= census.t0:
+                    if self._failures == self._tries and not self._has_answered:
+                        return
                     self._poll(census)
                     continue
             until = look_at if due is None else min(due, look_at)
@@ -78,14 +100,15 @@ class Loop:
             visible_count=raw["visible_count"],
             held_count=raw["held_count"],
             waiters=raw["waiters"],
-            cooled_at=raw["cool_us"] / 1e6 if raw["cool_us"] else None,
+            # A sample's time is kept in whole milliseconds, cut off: an earlier one would not confirm the slot.
+            cooled_at=-(-raw["cool_us"] // 1000) / 1000 if raw["cool_us"] else None,
             foreign=self._foreign,
         )
 
     def _poll(self, census: policy.Census) -> None:
         self._last_t0 = census.t0
         try:
-            usage = self._source.get_usage()
+            usage: object = self._source.get_usage()
         except UpstreamBlocked as block:
             self._pause(policy.pause_of_block(block.blocked_until, time.time()))
             self._fail(census, str(block), block.retry_after)
@@ -94,33 +117,50 @@ class Loop:
         except Exception as error:  # noqa: BLE001  (a source's own error is no information, whatever it is)
             self._fail(census, f"{type(error).__name__}: {error}", None)
         else:
-            self._apply(census, usage)
+            if isinstance(usage, Usage):
+                self._apply(census, usage)
+            else:
+                found = "no information" if usage is None else f"{type(usage).__name__}, expected Usage or None"
+                self._fail(census, f"the source returned {found}", None)
 
-    def _apply(self, census: policy.Census, usage: Usage | None) -> None:
+    def _apply(self, census: policy.Census, usage: Usage) -> None:
         decision = policy.decide(self._rule, usage, census, self._counts, time.time())
         self._pause(decision.pause)
-        if usage is None:
-            self._fail(census, "the source had no information", None)
-        elif decision.gate_count is None:
-            self._fail(census, f"the count {usage.concurrent_sessions!r} is not a number of sessions", None)
-        else:
-            self._failures = 0
-            self._not_before = 0.0
-            self._foreign = decision.gate_count
-            gate_count_milli = min(round(decision.gate_count * 1000), _GATE_COUNT_MAX)
-            count_milli = min(round(usage.concurrent_sessions * 1000), 2**63)
-            self._attachment.write_sample(gate_count_milli, round(census.t0 * 1e6), count_milli)
+        if decision.gate_count is None or decision.count is None:
+            self._fail(census, f"the count {usage.concurrent_sessions!r:.40} is not a number of sessions", None)
+            return
+        self._has_answered = True
+        self._failures = 0
+        self._not_before = 0.0
+        self._foreign = decision.gate_count
+        gate_count_milli = min(round(decision.gate_count * 1000), _GATE_COUNT_MAX)
+        self._attachment.write_sample(gate_count_milli, round(census.t0 * 1e6), round(decision.count * 1000))
 
-    def _fail(self, census: policy.Census, reason: str, retry_after: float | None) -> None:
+    def _fail(self, census: policy.Census, reason: str, retry_after: object) -> None:
         self._failures += 1
         self._foreign = 0.0
         wait = policy.backoff(self._failures, retry_after, random.random())  # noqa: S311  (no secret)
         self._not_before = _core.now() + wait
+        reason = one_line(reason)
         if self._failures == 1:
-            _log.warning("no information: %s; the cooldown alone decides until the next good poll", reason)
+            _log.warning("no information: %s; until there is, %s", reason, self._without())
         self._attachment.write_failure(round(census.t0 * 1e6), reason)
 
+    def _without(self) -> str:
+        closed = self._attachment.flags() & _core.CLOSED_ON_STALE
+        return "nobody is admitted" if closed else "the cooldown alone decides"
+
     def _pause(self, seconds: float) -> None:
-        if seconds > 0:
+        if seconds <= 0:
+            return
+        now = _core.now()
+        # Each poll tells of the same block again; only its beginning is news.
+        if now >= self._paused_until:
             _log.warning("the upstream serves nothing for another %.0f s: paused", seconds)
-            self._attachment.pause(round((_core.now() + seconds) * 1e6), extend_only=True)
+        self._paused_until = max(self._paused_until, now + seconds)
+        self._attachment.pause(round((now + seconds) * 1e6), extend_only=True)
+
+
+def one_line(text: str) -> str:
+    """Text from outside, fit for one line of a log or terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text[:_REASON_MAX])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import json
 from typing import Any
 
@@ -13,6 +12,9 @@ _SUFFIX = ".json"
 
 
 def _read_presets() -> dict[str, dict[str, Any]]:
+    # Here, since it costs as much as all else in this package and most sources need no preset.
+    import importlib.resources
+
     directory = importlib.resources.files("shmlimit.usage").joinpath("presets")
     return {
         entry.name.removesuffix(_SUFFIX): json.loads(entry.read_text(encoding="utf-8"))
