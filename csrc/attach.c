@@ -171,7 +171,7 @@ void limiter_detach(struct limiter *l)
         }
     pthread_mutex_unlock(&registry_lock);
     if (!l->observer && limiter_is_current(l)) {
-        reaper_reclaim(l, l->index, &taken_back);
+        reaper_reclaim(l, l->index, load64(&l->participants[l->index].word), &taken_back);
         os_unlock(l->fd, LOCK_BASE + l->index);
         queue_grant(l, false, &outlook);
     }

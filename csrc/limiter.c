@@ -194,8 +194,11 @@ enum shmlimit_status limiter_enter(struct limiter *l, const struct request *requ
 
 enum shmlimit_status limiter_wait(struct limiter *l, struct permit *permit, uint64_t deadline_us)
 {
-    enum shmlimit_status status = park_until(l, permit, deadline_us), left;
+    enum shmlimit_status status, left;
 
+    if (permit->epoch != limiter_epoch())
+        return SHMLIMIT_LOST; /* the parent waits in this slot */
+    status = park_until(l, permit, deadline_us);
     if (status == SHMLIMIT_INTERRUPTED || status == SHMLIMIT_POLLER_WANTED)
         return status;
     if (status != SHMLIMIT_OK) {
@@ -216,6 +219,8 @@ enum shmlimit_status limiter_leave(struct limiter *l, struct permit *permit)
     uint64_t waiting = slot_word(SLOT_WAITING, slot_participant(permit->word), slot_generation(permit->word));
     struct queue_outlook outlook;
 
+    if (permit->epoch != limiter_epoch())
+        return SHMLIMIT_LOST;
     for (uint32_t steps = 0; steps < STEPS_MAX; steps++) {
         uint64_t a, x;
         enum shmlimit_status status = admission_settle(l, &a);

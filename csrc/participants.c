@@ -59,7 +59,7 @@ static enum shmlimit_status take(struct limiter *l, uint32_t index, struct fault
     if (!locked)
         return SHMLIMIT_WOULD_BLOCK;
     describe(entry);
-    /* FREE -> LIVE, with the byte lock held [I5]. Pairs with participants_is_alive().
+    /* FREE -> LIVE, with the byte lock held [I5]. Pairs with participants_is_dead().
      * Crash: before: the lock goes, the entry stays FREE; after: LIVE with a free lock, which is dead. */
     if (cas64(&entry->word, word, participant_word(PARTICIPANT_LIVE, participant_generation(word)))) {
         l->index = index;
@@ -81,27 +81,26 @@ enum shmlimit_status participants_join(struct limiter *l, struct fault *fault)
     return SHMLIMIT_PARTICIPANTS_FULL;
 }
 
-bool participants_is_alive(const struct limiter *l, uint32_t index)
+bool participants_is_dead(const struct limiter *l, uint32_t index, uint64_t *word)
 {
-    uint64_t word;
-
     /* Our own open file never conflicts with itself. */
     if (index == l->index)
-        return true;
-    word = load64(&l->participants[index].word);
-    if (participant_state(word) == PARTICIPANT_RECLAIMING)
         return false;
-    return participant_state(word) != PARTICIPANT_LIVE || os_lock_is_held(l->fd, LOCK_BASE + index) != 0
-           || load64(&l->participants[index].word) != word;
+    *word = load64(&l->participants[index].word);
+    if (participant_state(*word) == PARTICIPANT_RECLAIMING)
+        return true;
+    return participant_state(*word) == PARTICIPANT_LIVE && os_lock_is_held(l->fd, LOCK_BASE + index) == 0
+           && load64(&l->participants[index].word) == *word;
 }
 
 uint32_t participants_living(const struct limiter *l, uint32_t *pids, uint32_t room)
 {
     uint32_t living = 0;
+    uint64_t word;
 
     for (uint32_t i = 0; i < PARTICIPANTS; i++) {
         if (i == l->index || participant_state(load64(&l->participants[i].word)) != PARTICIPANT_LIVE
-            || !participants_is_alive(l, i))
+            || participants_is_dead(l, i, &word))
             continue;
         if (living < room)
             pids[living] = load32(&l->participants[i].pid);

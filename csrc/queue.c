@@ -113,11 +113,12 @@ static enum shmlimit_status expire(struct limiter *l, uint64_t a, const struct s
 static enum shmlimit_status bury(struct limiter *l, uint64_t waiting, bool *was_dead)
 {
     uint32_t participant = slot_participant(waiting), taken_back = 0;
+    uint64_t word;
 
     if (participant >= PARTICIPANTS)
         return SHMLIMIT_CORRUPT;
-    *was_dead = !participants_is_alive(l, participant);
-    return *was_dead ? reaper_reclaim(l, participant, &taken_back) : SHMLIMIT_OK;
+    *was_dead = participants_is_dead(l, participant, &word);
+    return *was_dead ? reaper_reclaim(l, participant, word, &taken_back) : SHMLIMIT_OK;
 }
 
 enum shmlimit_status queue_grant(struct limiter *l, bool is_tick, struct queue_outlook *outlook)

@@ -65,14 +65,15 @@ static enum shmlimit_status vacate(struct limiter *l, uint32_t index, uint32_t p
     return SHMLIMIT_CORRUPT;
 }
 
-enum shmlimit_status reaper_reclaim(struct limiter *l, uint32_t participant, uint32_t *taken_back)
+enum shmlimit_status reaper_reclaim(struct limiter *l, uint32_t participant, uint64_t word, uint32_t *taken_back)
 {
     shared64 *at = &l->participants[participant].word;
-    uint64_t word = load64(at), reclaiming = participant_word(PARTICIPANT_RECLAIMING, participant_generation(word));
+    uint64_t reclaiming = participant_word(PARTICIPANT_RECLAIMING, participant_generation(word));
 
     if (participant_state(word) == PARTICIPANT_FREE)
         return SHMLIMIT_OK;
-    /* LIVE -> RECLAIMING, same generation: nobody can take the index until FREE.
+    /* LIVE -> RECLAIMING, same generation: nobody can take the index until FREE. From the word that was seen dead: read again
+     * it may be that of a live process which has taken the entry since.
      * Crash: before: LIVE and dead, found again; after: any sweep goes on from RECLAIMING. */
     if (word != reclaiming && !cas64(at, word, reclaiming))
         return SHMLIMIT_OK;
@@ -113,10 +114,11 @@ enum shmlimit_status reaper_sweep(struct limiter *l, enum reap_scope scope, uint
     }
     for (uint32_t i = 0; i < PARTICIPANTS; i++) {
         enum shmlimit_status status;
+        uint64_t word;
 
-        if (!(owners[i / 64] >> i % 64 & 1) || participants_is_alive(l, i))
+        if (!(owners[i / 64] >> i % 64 & 1) || !participants_is_dead(l, i, &word))
             continue;
-        if ((status = reaper_reclaim(l, i, taken_back)) != SHMLIMIT_OK)
+        if ((status = reaper_reclaim(l, i, word, taken_back)) != SHMLIMIT_OK)
             return status;
     }
     return SHMLIMIT_OK;
@@ -126,10 +128,11 @@ enum shmlimit_status reaper_sweep_table(struct limiter *l, uint32_t *taken_back)
 {
     for (uint32_t i = 0; i < PARTICIPANTS; i++) {
         enum shmlimit_status status;
+        uint64_t word;
 
-        if (participant_state(load64(&l->participants[i].word)) == PARTICIPANT_FREE || participants_is_alive(l, i))
+        if (!participants_is_dead(l, i, &word))
             continue;
-        if ((status = reaper_reclaim(l, i, taken_back)) != SHMLIMIT_OK)
+        if ((status = reaper_reclaim(l, i, word, taken_back)) != SHMLIMIT_OK)
             return status;
     }
     return reaper_sweep(l, REAP_OWNERS, taken_back);

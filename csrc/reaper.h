@@ -4,8 +4,8 @@
 
 #include "participants.h"
 
-/* Takes back every slot of a participant that is dead (or is this attachment, leaving) and frees its entry. */
-enum shmlimit_status reaper_reclaim(struct limiter *l, uint32_t index, uint32_t *taken_back);
+/* Takes back every slot of the participant that is dead (or is this attachment, leaving) with this word, and frees its entry. */
+enum shmlimit_status reaper_reclaim(struct limiter *l, uint32_t index, uint64_t word, uint32_t *taken_back);
 enum reap_scope {
     REAP_HOLDERS, /* what occupies room; dead waiters are found when their turn comes */
     REAP_OWNERS,  /* and whoever is waiting or claiming */

@@ -183,6 +183,23 @@ static enum shmlimit_status map(struct limiter *l, uint64_t file_size, struct fa
     return status;
 }
 
+/* A mapping keeps its open file alive, in a forked child too, and with it any lock it owns: a dead parent would look
+ * alive. So the locks belong to an open file that is never mapped. */
+static enum shmlimit_status open_for_locks(struct limiter *l, struct fault *fault)
+{
+    int fd = segment_reopen(l);
+
+    if (fd == -ESTALE)
+        return SHMLIMIT_NOT_FOUND;
+    if (fd < 0) {
+        errno = -fd;
+        return failed(fault, "open");
+    }
+    close(l->fd);
+    l->fd = fd;
+    return SHMLIMIT_OK;
+}
+
 static int open_file(const char *path, bool observer)
 {
     return open(path, (observer ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
@@ -208,8 +225,7 @@ enum shmlimit_status segment_open(struct limiter *l, const char *path, bool obse
              && (status = map(l, (uint64_t)file.st_size, fault)) == SHMLIMIT_OK) {
         l->device = file.st_dev;
         l->inode = file.st_ino;
-        if (!(l->path = strdup(path)))
-            status = failed(fault, "strdup");
+        status = (l->path = strdup(path)) ? open_for_locks(l, fault) : failed(fault, "strdup");
     }
     if (status != SHMLIMIT_OK)
         segment_close(l);

@@ -24,8 +24,13 @@ static enum shmlimit_status change(struct limiter *l, shared64 *setting, uint64_
     return take_effect(l);
 }
 
+/* A person knows better than the last 429: what it said of foreign load goes with what it did to the limit.
+ * any -> 0. Crash: before: it counts for stale_after at most; after: the limit is still to be set. */
+static void forget_refusal(struct limiter *l) { store64(&l->header->gate.refusal, 0); }
+
 enum shmlimit_status limiter_set_limit(struct limiter *l, uint32_t limit)
 {
+    forget_refusal(l);
     return change(l, &l->header->settings.limits, limits_word(limit, limit, 0));
 }
 
@@ -52,6 +57,7 @@ enum shmlimit_status limiter_reset(struct limiter *l)
     do
         seen = load64(at);
     while (!cas64(at, seen, limits_word(limits_configured(seen), limits_configured(seen), 0)));
+    forget_refusal(l);
     return change(l, &l->header->settings.paused_until_us, 0);
 }
 
@@ -80,12 +86,17 @@ static uint32_t held_milli(const struct limiter *l)
     return sum < NO_COUNT ? (uint32_t)sum : NO_COUNT - 1;
 }
 
-/* The upstream was full just now, without the refused one: so much of it is not ours. */
+/* The upstream was full just now, without the refused one: so much of it is not ours. Where nobody samples the upstream,
+ * nothing would ever take that back: then the pause and the lowered limit are all. */
 static void note_full(struct limiter *l, uint32_t refused_milli, uint64_t now_us)
 {
+    bool is_sampled = load32(&l->header->settings.flags) & FLAG_USAGE || load64(&l->header->gate.word);
     uint32_t limit_milli = limits_limit(load64(&l->header->settings.limits)) * 1000, held = held_milli(l);
     uint32_t ours = held > refused_milli ? held - refused_milli : 0;
 
+    if (!is_sampled)
+        return;
+    /* any -> {limit - ours, now}: the last 429 stands. Crash: before: the pause alone; after: it counts for stale_after. */
     store64(&l->header->gate.refusal, gate_word(limit_milli > ours ? limit_milli - ours : 0, false, now_us / 1000));
 }
 
@@ -108,16 +119,14 @@ static bool reduce(struct limiter *l, uint64_t admitted_us, uint64_t now_us)
 
 enum shmlimit_status limiter_report_refusal(struct limiter *l, const struct permit *permit, uint64_t until_us, bool *reduced)
 {
-    uint64_t now_us = os_now_us(), admitted_us = 0;
+    uint64_t now_us = os_now_us();
     enum shmlimit_status status;
 
     *reduced = false;
     if ((status = limiter_pause(l, until_us, true)) != SHMLIMIT_OK)
         return status;
-    if (permit && permit->slot < l->n_slots)
-        admitted_us = stamp_us(load64(&l->slots[permit->slot].admitted), slot_generation(permit->word));
     count64(&l->header->queue.rate_limited);
     note_full(l, permit && limiter_holds(l, permit) ? permit->weight_milli : 0, now_us);
-    *reduced = reduce(l, admitted_us, now_us);
+    *reduced = reduce(l, permit ? permit->admitted_us : 0, now_us);
     return take_effect(l);
 }

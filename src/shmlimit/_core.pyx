@@ -234,7 +234,7 @@ cdef class Attachment:
     def report_refusal(self, uint64_t until_us, Permit permit) -> bool:
         """Pause until then at least, and lower the limit by one unless the permit is of the last overshoot."""
         cdef c_bool reduced = False
-        cdef bint is_ours = permit is not None and permit.attachment is self
+        cdef bint is_ours = permit is not None and permit.origin == &self.c
         self.check(limiter_report_refusal(&self.c, &permit.c if is_ours else NULL, until_us, &reduced))
         return reduced
 
@@ -352,6 +352,8 @@ cdef class Permit:
     """
 
     cdef Attachment attachment
+    # Whose it was, to be compared only: a released permit has let go of its attachment.
+    cdef limiter *origin
     cdef permit c
     cdef readonly object label
     cdef uint64_t released_us
@@ -445,6 +447,8 @@ cdef class LimiterBase:
     cdef Permit new_permit(self):
         cdef Permit permit = Permit.__new__(Permit)
         permit.attachment = self.attachment
+        if self.attachment is not None:
+            permit.origin = &self.attachment.c
         return permit
 
     def _check_open(self) -> None:

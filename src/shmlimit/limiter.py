@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from shmlimit import _core, opening, segment, settings, statefile
 from shmlimit import limited as decorator
-from shmlimit.errors import AcquireTimeout, LimiterNotFound
+from shmlimit.errors import AcquireTimeout, LimiterClosed, LimiterNotFound
 from shmlimit.status import Status, read_status, unlimited_status
 
 if TYPE_CHECKING:
@@ -125,28 +125,28 @@ class Limiter(_core.LimiterBase):
         """
         deadline_us = _deadline_us(timeout)
         permit, queued = self._enter(weight, _check_priority(priority), _since_ns(since), label)
-        return self._wait(permit, deadline_us, timeout, on_queued) if queued else permit
-
-    def _wait(
-        self, permit: _core.Permit, deadline_us: int, timeout: float | None, on_queued: Callable[[], object] | None
-    ) -> _core.Permit:
-        attachment = self._live()
-        if on_queued is not None:
-            try:
+        if not queued:
+            return permit
+        attachment = self._attachment
+        if attachment is None:
+            del permit  # leaves the queue
+            raise LimiterClosed(f"{self!r} was closed by another thread; open another Limiter of that name")
+        try:
+            if on_queued is not None:
                 on_queued()
-            except BaseException:
+            while (outcome := attachment.wait(permit, deadline_us)) == _core.POLLER_WANTED:
+                self._start_poller()
+        except BaseException:
+            # A signal handler may raise after the grant, too, and the traceback keeps the permit as long as it lives.
+            if not permit.release():
                 attachment.leave(permit)
-                raise
-        while True:
-            outcome = attachment.wait(permit, deadline_us)
-            if outcome == _core.ADMITTED:
-                return permit
-            if outcome == _core.TIMED_OUT:
-                raise AcquireTimeout(self._why_timed_out(permit, timeout))
-            self._start_poller()
+            raise
+        if outcome == _core.TIMED_OUT:
+            raise AcquireTimeout(self._why_timed_out(attachment, permit, timeout))
+        return permit
 
-    def _why_timed_out(self, permit: _core.Permit, timeout: float | None) -> str:
-        now = self.status()
+    def _why_timed_out(self, attachment: _core.Attachment, permit: _core.Permit, timeout: float | None) -> str:
+        now = read_status(self._name, attachment)
         return (
             f"no permit of {self._name!r} within {timeout} s (weight {permit.weight:g}): limit {now.limit}, "
             f"{now.held} held, {now.cooling} cooling, {now.foreign:g} foreign, {now.queued} still waiting"

@@ -69,13 +69,17 @@ class Wanted:
         for key, value in asked.items():
             if value is None and key != "slot_timeout":
                 continue
-            if value is not ... and value != stands[key]:
+            if value is not ... and _as_kept(value) != _as_kept(stands[key]):
                 warnings.warn(
                     f"limiter {name!r} has {key} {stands[key]!r}, not {value!r}: what it was created with stands; "
                     f"change it with `shmlimit set` or the Limiter's attribute",
                     ConfigMismatchWarning,
-                    stacklevel=4,
+                    stacklevel=3,
                 )
+
+
+def _as_kept(value: object) -> object:
+    return settings.microseconds(value) if isinstance(value, float) else value
 
 
 def save(name: str, attachment: _core.Attachment) -> None:

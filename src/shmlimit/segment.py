@@ -6,6 +6,7 @@ is no half-made segment to see, and of two creators the slower attaches to the f
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -17,7 +18,7 @@ from weakref import WeakValueDictionary
 import posix_ipc
 
 from shmlimit import _core
-from shmlimit.errors import InvalidName, LimiterInUse, LimiterNotFound, SegmentRefused
+from shmlimit.errors import InvalidName, LimiterInUse, LimiterNotFound, ParticipantsFull, SegmentRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,10 @@ def check_name(name: object) -> str:
 def directory() -> str:
     """Return the directory of all segments: SHMLIMIT_DIR, or /dev/shm."""
     chosen = os.environ.get("SHMLIMIT_DIR") or SHM_DIRECTORY
+    if not chosen.startswith("/"):
+        raise SegmentRefused(
+            f"SHMLIMIT_DIR is {chosen!r}: expected an absolute path, which means the same in every process"
+        )
     try:
         mode = Path(chosen).stat().st_mode
     except OSError as error:
@@ -138,7 +143,14 @@ def attach_or_create(name: str, settings: Callable[[], Settings]) -> tuple[_core
 def destroy(name: str, *, force: bool = False) -> None:
     """Remove the segment; see shmlimit.destroy."""
     path = path_of(name)
-    attachment = _core.Attachment(path)
+    try:
+        attachment = _core.Attachment(path)
+    except ParticipantsFull as full:
+        if not force:
+            raise LimiterInUse(f"{name!r} is in use: {full}") from None
+        # Nobody can retire it: who is attached finds the name gone when there is no room at once.
+        _unlink(path)
+        return
     # The poller serves those who are attached: alone it is no reason to stay, and retiring ends it.
     poller = attachment.snapshot()[0]["poller_pid"]
     others = [pid for pid in attachment.living() if pid != poller]
@@ -164,7 +176,10 @@ def _private_path(name: str) -> str:
 def _create_private(path: str) -> int:
     parent, file_name = os.path.split(path)
     if parent == SHM_DIRECTORY:
-        return int(posix_ipc.SharedMemory(f"/{file_name}", flags=posix_ipc.O_CREX, mode=0o600).fd)
+        try:
+            return int(posix_ipc.SharedMemory(f"/{file_name}", flags=posix_ipc.O_CREX, mode=0o600).fd)
+        except posix_ipc.PermissionsError as error:
+            raise PermissionError(errno.EACCES, f"no segment can be created: {error}", parent) from None
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 

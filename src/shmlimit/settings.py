@@ -38,7 +38,10 @@ def check_duration(what: str, seconds: object, *, longest: float = DURATION_MAX)
     """Return a duration in seconds: a finite number from 0 to `longest`."""
     if isinstance(seconds, (bool, str, bytes)) or not hasattr(type(seconds), "__float__"):
         raise TypeError(f"{what} must be a number of seconds, not {type(seconds).__name__} {seconds!r}")
-    value = float(seconds)  # type: ignore[arg-type]
+    try:
+        value = float(seconds)  # type: ignore[arg-type]
+    except OverflowError:
+        value = math.inf
     if not math.isfinite(value) or not 0 <= value <= longest:
         raise ValueError(f"{what} must be from 0 to {longest:g} seconds, not {seconds!r}")
     return value

@@ -10,12 +10,15 @@ from __future__ import annotations
 import json
 import logging
 import os
+import stat
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 _log = logging.getLogger("shmlimit")
 _SIZE_MAX = 65536
+_DURATION_MAX = 366 * 86400.0
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,19 @@ class SavedState:
 
 
 def directory() -> Path:
-    """Return SHMLIMIT_STATE_DIR, or `shmlimit` in the user's state directory (XDG_STATE_HOME, ~/.local/state)."""
+    """Return SHMLIMIT_STATE_DIR, or `shmlimit` in the user's state directory (XDG_STATE_HOME, ~/.local/state).
+
+    Raises:
+        FileNotFoundError: This user has no home directory.
+    """
     if chosen := os.environ.get("SHMLIMIT_STATE_DIR"):
         return Path(chosen)
     if base := os.environ.get("XDG_STATE_HOME"):
         return Path(base) / "shmlimit"
-    return Path.home() / ".local" / "state" / "shmlimit"
+    try:
+        return Path.home() / ".local" / "state" / "shmlimit"
+    except RuntimeError:
+        raise FileNotFoundError(2, "this user has no home directory; set SHMLIMIT_STATE_DIR") from None
 
 
 def make_directory() -> Path:
@@ -46,9 +56,12 @@ def make_directory() -> Path:
 
 def read(name: str) -> SavedState | None:
     """Return what was saved for the limiter; None if nothing was, or it cannot be read."""
-    path = directory() / f"{name}.json"
     try:
-        with path.open(encoding="utf-8") as file:
+        path = directory() / f"{name}.json"
+        # O_NONBLOCK: a FIFO in its place would keep the caller for ever.
+        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), encoding="utf-8") as file:  # noqa: PTH123
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ValueError("not a regular file")
             return _parse(json.loads(file.read(_SIZE_MAX)))
     except FileNotFoundError:
         return None
@@ -68,11 +81,17 @@ def _parse(document: Any) -> SavedState:
         raise ValueError("limits are not whole numbers")
     if not 0 <= saved.limit <= saved.configured_limit:
         raise ValueError(f"limit {saved.limit} is not from 0 to {saved.configured_limit}")
-    if not (isinstance(saved.cooldown, (int, float)) and 0 <= saved.cooldown < 1e9):
+    if not _is_duration(saved.cooldown):
         raise ValueError(f"cooldown {saved.cooldown!r} is not a duration")
     if not (saved.usage is None or isinstance(saved.usage, dict)):
         raise ValueError("usage is not an object")
+    if saved.usage and not _is_duration(saved.usage.get("min_interval", 0)):
+        raise ValueError(f"min_interval {saved.usage['min_interval']!r} is not a duration")
     return saved
+
+
+def _is_duration(value: object) -> bool:
+    return not isinstance(value, bool) and isinstance(value, (int, float)) and 0 <= value <= _DURATION_MAX
 
 
 def write(name: str, state: SavedState) -> bool:
@@ -99,4 +118,5 @@ def write(name: str, state: SavedState) -> bool:
 
 def forget(name: str) -> None:
     """Remove what was saved for the limiter, if anything."""
-    (directory() / f"{name}.json").unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        (directory() / f"{name}.json").unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 import time
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ IDLE_AFTER = 30.0
 TRIES = 6
 _LOOK_AFTER = 5.0
 _REASON_MAX = 200
+# A source that was left alone for longer has to connect again, which takes several round trips.
+_CONNECTED_FOR = 2.0
 _GATE_COUNT_MAX = _core.NO_READING - 1
 
 
@@ -55,7 +58,7 @@ class Loop:
         self._rule = "one-per-poll" if attachment.flags() & _core.ONE_PER_POLL else "upstream"
         self._counts = str(getattr(source, "counts", "requests"))
         self._min_interval = float(getattr(source, "min_interval", 0.15))
-        # The last poller's last poll counts too, or a min_interval of minutes would not outlive a poller.
+        # When the last poll was sent. The last poller's counts too, or a min_interval of minutes would end with it.
         last_t0_us = attachment.snapshot()[0]["sample_t0_us"]
         self._last_t0: float | None = last_t0_us / 1e6 if last_t0_us else None
         self._has_answered = False
@@ -89,9 +92,10 @@ class Loop:
                     if self._failures == self._tries and not self._has_answered:
                         return
                     self._poll(census)
+                    self._pace(census.t0)
                     continue
             until = look_at if due is None else min(due, look_at)
-            self._attachment.poller_sleep(raw["bell"], round(until * 1e6))
+            self._attachment.poller_sleep(raw["bell"], math.ceil(until * 1e6))
 
     def _census(self, raw: dict[str, int]) -> policy.Census:
         return policy.Census(
@@ -105,8 +109,12 @@ class Loop:
             foreign=self._foreign,
         )
 
+    def _pace(self, t0: float) -> None:
+        # Connecting delays the request and not the next one, so they would arrive within min_interval.
+        connected = self._last_t0 is not None and t0 - self._last_t0 < _CONNECTED_FOR
+        self._last_t0 = t0 if connected else _core.now()
+
     def _poll(self, census: policy.Census) -> None:
-        self._last_t0 = census.t0
         try:
             usage: object = self._source.get_usage()
         except UpstreamBlocked as block:
