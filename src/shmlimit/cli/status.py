@@ -41,6 +41,8 @@ def status(name: str | None, as_json: bool, watch: bool) -> int:
     from shmlimit import status as read
 
     found = read(name)
+    if isinstance(found, list):
+        _name_unreadable(found)
     if as_json:
         _print_json(found)
     else:
@@ -48,12 +50,18 @@ def status(name: str | None, as_json: bool, watch: bool) -> int:
     return USAGE_UNKNOWN if not isinstance(found, list) and found.usage.state in {"stale", "failing"} else 0
 
 
+def _name_unreadable(found: list[Status]) -> None:
+    from shmlimit import limiters
+
+    for name in sorted(set(limiters()) - {one.name for one in found}):
+        click.echo(f"shmlimit: limiter {name!r} cannot be read; `shmlimit doctor {name}` says why", err=True)
+
+
 def _print_json(found: Status | list[Status]) -> None:
     from shmlimit.status import to_json
 
     one_or_all = [one.to_dict() for one in found] if isinstance(found, list) else found.to_dict()
-    # JSON is UTF-8 whatever the locale says; a lone surrogate becomes an escape that JSON has too.
-    click.echo(to_json(one_or_all).encode("utf-8", "backslashreplace"))
+    click.echo(to_json(one_or_all))
 
 
 def _picture(found: Status | list[Status]) -> RenderableType:
