@@ -1,4 +1,4 @@
-"""Every test gets a limiter name, a state directory and a shared-memory directory of its own, and leaves nothing behind."""
+"""Every test gets a limiter name and a state directory of its own, and leaves nothing behind."""
 
 from __future__ import annotations
 

@@ -88,14 +88,17 @@ def destroy(name: str, force: bool = False, *, forget: bool = False) -> None:
         forget: Also remove the saved settings; else limit, headroom and cooldown come back when it is created again.
 
     Raises:
-        LimiterNotFound: There is no limiter of that name.
+        LimiterNotFound: There is no limiter of that name, nor settings to forget.
         LimiterInUse: Processes are attached, and force was not given. Nothing was changed.
     """
+    if forget:
+        forgotten = _statefile.forget(name)
     try:
         _segment.destroy(name, force=force)
     except (SegmentCorrupt, SegmentIncompatible):
         if not force:
             raise
         _segment.unlink(name)
-    if forget:
-        _statefile.forget(name)
+    except LimiterNotFound:
+        if not (forget and forgotten):
+            raise

@@ -1,4 +1,4 @@
-"""The typed face of the binding; _core.pyx has the code."""
+# The typed face of the binding; _core.pyx has the code.
 
 from types import TracebackType
 from typing import Any

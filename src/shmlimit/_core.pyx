@@ -111,7 +111,8 @@ cdef uint32_t weight_milli_of(object weight) except 0:
 cdef bytes label_of(object label):
     if not isinstance(label, str):
         raise TypeError(f"label must be text or None, not {type(label).__name__} {label!r}")
-    encoded = label.encode("utf-8", "replace")
+    # A NUL would end it for whoever reads it.
+    encoded = label.replace("\0", "?").encode("utf-8", "replace")
     if len(encoded) > LABEL_BYTES:
         # Cut where a character ends.
         encoded = encoded[:LABEL_BYTES].decode("utf-8", "ignore").encode()
@@ -576,9 +577,14 @@ cdef class LimiterBase:
         cdef unsigned long thread = PyThread_get_thread_ident()
         cdef Permit inner = None
         cdef Permit permit = self.entered
-        while permit.thread != thread:
+        while permit is not None and permit.thread != thread:
             inner = permit
             permit = permit.outer
+        if permit is None:
+            # Entered in another thread (a generator that is closed here): all of these weigh 1, so any will do.
+            inner, permit = None, self.entered
+            if permit is None:
+                raise RuntimeError(f"{self!r}: the end of a `with` block that was never begun")
         if inner is None:
             self.entered = permit.outer
         else:

@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import stat
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -116,7 +115,10 @@ def write(name: str, state: SavedState) -> bool:
     return True
 
 
-def forget(name: str) -> None:
-    """Remove what was saved for the limiter, if anything."""
-    with suppress(FileNotFoundError):
+def forget(name: str) -> bool:
+    """Remove what was saved for the limiter; whether anything was."""
+    try:
         (directory() / f"{name}.json").unlink()
+    except FileNotFoundError:
+        return False
+    return True

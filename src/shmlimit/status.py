@@ -238,8 +238,8 @@ def _waiter(header: Mapping[str, Any], one: Mapping[str, Any]) -> Waiter:
 
 
 def to_json(value: object) -> str:
-    """Valid JSON on one line; a number that JSON lacks (infinity) is null."""
-    return json.dumps(_finite(value), ensure_ascii=False)
+    """Valid JSON on one line, in ASCII: labels may hold what a terminal obeys. A number that JSON lacks is null."""
+    return json.dumps(_finite(value))
 
 
 def _finite(value: object) -> object:

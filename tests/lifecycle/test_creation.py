@@ -129,6 +129,15 @@ def test_destroyed_by_force_acquirers_and_waiters_are_told_and_releases_work(nam
     assert again.status().in_flight == 0
 
 
+def test_destroyed_by_force_nobody_is_admitted_though_there_is_room(name: str) -> None:
+    limiter = Limiter(name, limit=4, cooldown=0)
+    shmlimit.destroy(name, force=True)
+    for attempt in (limiter.acquire, limiter.try_acquire):
+        with pytest.raises(SegmentOrphaned):
+            attempt()
+    assert Limiter(name, limit=4).try_acquire().release()  # type: ignore[union-attr]
+
+
 def test_unlinked_under_its_users_it_admits_nobody_who_has_to_look(name: str) -> None:
     limiter = Limiter(name, limit=1, cooldown=0)
     holder = limiter.acquire()

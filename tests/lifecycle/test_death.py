@@ -6,11 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 
 import pytest
 
 from shmlimit import Limiter, ParticipantsFull, _core, segment
+from tests.lifecycle.books import all_is_free
 from tests.limiter.callers import queue_up
 from tests.support.processes import Worker, hear, say, state_of, wait_for
 
@@ -28,15 +28,6 @@ def _stay(name: str) -> None:
     hear()
 
 
-def _whole(limiter: Limiter) -> None:
-    """All is free, and the books balance."""
-    attachment = segment.attach(limiter.name)
-    wait_for(attachment.audit)
-    limiter.reap()
-    now = limiter.status()
-    assert (now.held, now.queued, now.in_flight) == (0, 0, 0.0)
-
-
 def test_a_killed_holders_slot_reaches_a_parked_waiter(name: str) -> None:
     limiter = Limiter(name, limit=1, cooldown=0)
     with Worker(_hold, name) as holder, Worker(_stay, name) as bystander:
@@ -50,7 +41,7 @@ def test_a_killed_holders_slot_reaches_a_parked_waiter(name: str) -> None:
         permit.release()
         bystander.say()
         assert bystander.end() == 0
-    _whole(limiter)
+    all_is_free(limiter)
 
 
 def test_a_killed_holders_slot_is_free_at_once_for_who_finds_no_room(name: str) -> None:
@@ -62,7 +53,7 @@ def test_a_killed_holders_slot_is_free_at_once_for_who_finds_no_room(name: str) 
             holder.kill()
             assert limiter.acquire(timeout=0).release()
     assert limiter.status().counters.reaped == 3
-    _whole(limiter)
+    all_is_free(limiter)
 
 
 def test_a_killed_holders_permit_cools(name: str) -> None:
@@ -85,7 +76,7 @@ def test_a_zombie_holder_is_dead(name: str) -> None:
         permit = waiter.permit()
         assert state_of(holder.pid) == "Z"
         permit.release()
-    _whole(limiter)
+    all_is_free(limiter)
 
 
 @pytest.mark.parametrize("weight", [1, 2])
@@ -101,7 +92,7 @@ def test_a_killed_waiter_at_the_head_does_not_block_the_queue(name: str, weight:
         waiter.permit().release()
         other.release()
     assert limiter.status().counters.reaped == 0  # it held nothing
-    _whole(limiter)
+    all_is_free(limiter)
 
 
 def test_a_heavy_head_that_dies_lets_the_next_go_without_any_release(name: str) -> None:
@@ -113,7 +104,7 @@ def test_a_heavy_head_that_dies_lets_the_next_go_without_any_release(name: str) 
         head.kill()
         waiter.permit().release()
     holder.release()
-    _whole(limiter)
+    all_is_free(limiter)
 
 
 def test_a_stopped_holder_keeps_its_slot_and_others_go_on(name: str) -> None:
@@ -130,7 +121,7 @@ def test_a_stopped_holder_keeps_its_slot_and_others_go_on(name: str) -> None:
         holder.go_on()
         assert holder.hear() is True
         assert holder.end() == 0
-    _whole(limiter)
+    all_is_free(limiter)
 
 
 def test_a_stopped_waiter_does_not_block_those_behind_it(name: str) -> None:
@@ -149,7 +140,7 @@ def test_a_stopped_waiter_does_not_block_those_behind_it(name: str) -> None:
         assert head.hear() == "held"
         head.say()
         assert head.hear() is True
-    _whole(limiter)
+    all_is_free(limiter)
 
 
 def _hold_and_fork(name: str) -> None:
@@ -184,7 +175,7 @@ def test_a_child_killed_between_fork_and_exec_takes_nothing_along(name: str) -> 
         assert [one.pid for one in limiter.status().holders] == [parent.pid]
         parent.say()
         assert parent.hear() is True
-    _whole(limiter)
+    all_is_free(limiter)
 
 
 def _hold_and_start_a_program(name: str) -> None:
@@ -205,62 +196,7 @@ def test_a_program_that_a_holder_started_does_not_keep_the_slot(name: str) -> No
             assert state_of(child) in {"S", "R"}
         finally:
             os.kill(child, signal.SIGKILL)
-    _whole(limiter)
-
-
-def _hold_and_exec(name: str) -> None:
-    permit = Limiter(name).acquire()
-    say(permit.weight)
-    hear()
-    os.execv(sys.executable, [sys.executable, "-c", "import signal; signal.pause()"])
-
-
-def test_exec_in_a_holder_frees_its_slot(name: str) -> None:
-    limiter = Limiter(name, limit=1, cooldown=0)
-    with Worker(_hold_and_exec, name) as holder:
-        assert holder.hear() == 1
-        waiter = queue_up(limiter)
-        holder.say()
-        waiter.permit().release()
-        assert holder.process.poll() is None
-    _whole(limiter)
-
-
-def _hold_and_exit(name: str) -> None:
-    permit = Limiter(name).acquire()
-    say(permit.weight)
-    os._exit(3)
-
-
-def test_os_exit_in_a_holder_frees_its_slot(name: str) -> None:
-    limiter = Limiter(name, limit=1, cooldown=0)
-    with Worker(_hold_and_exit, name) as holder:
-        assert holder.hear() == 1
-        assert holder.end() == 3
-        assert limiter.acquire(timeout=0).release()
-    _whole(limiter)
-
-
-def _exit_with_parked_threads(name: str) -> None:
-    limiter = Limiter(name)
-    for _ in range(4):
-        threading.Thread(target=limiter.acquire, daemon=True).start()
-    wait_for(lambda: limiter.status().queued == 4)
-    say("parked")
-    hear()
-
-
-def test_an_interpreter_exits_with_threads_parked_and_leaves_nothing(name: str) -> None:
-    limiter = Limiter(name, limit=1, cooldown=0)
-    holder = limiter.acquire()
-    with Worker(_exit_with_parked_threads, name) as worker:
-        assert worker.hear() == "parked"
-        worker.say()
-        assert worker.end() == 0
-    limiter.reap()
-    assert limiter.status().queued == 0
-    holder.release()
-    _whole(limiter)
+    all_is_free(limiter)
 
 
 def _work_until_killed(name: str) -> None:
@@ -285,7 +221,7 @@ def test_workers_killed_at_random_lose_nothing(name: str) -> None:
         finally:
             for worker in workers:
                 worker.__exit__()
-    _whole(limiter)
+    all_is_free(limiter)
 
 
 def _attach_many(path: str, most: int) -> None:

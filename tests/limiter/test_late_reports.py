@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from shmlimit import Limiter
 from tests.support.processes import wait_for
 

@@ -1,7 +1,7 @@
 """The one way in which tests start, hear from, stop and kill processes.
 
-A worker is a function of a test module, run in a fresh interpreter. It talks to its test over pipes: `say` a JSON value, `hear` one. So
-tests wait for events, never for time to pass; the deadlines here only guard against hangs.
+A worker is a function of a test module, run in a fresh interpreter. It talks to its test over pipes: `say` a JSON value,
+`hear` one. So tests wait for events, never for time to pass; the deadlines here only guard against hangs.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from typing_extensions import Self
 
 HANG = 60.0
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,7 +96,7 @@ class Worker:
         """Wait for it to end by itself; its exit status."""
         return self.process.wait(HANG)
 
-    def __enter__(self) -> Worker:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:

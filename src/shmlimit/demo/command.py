@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 import time
@@ -47,6 +48,8 @@ def demo(seconds: float, workers: int, limit: int, gate: str, seed: int | None, 
     shmlimit, through a multiprocessing.Semaphore, and without a limiter. Kills one process of each in the middle of
     its call. Ends with the upstream's own figures.
     """
+    if math.isnan(seconds):
+        raise click.BadParameter("nan is not in the range 5<=x<=3600.", param_hint="'--seconds'")
     try:
         evidence = _run(
             seconds, workers, limit, gate, int.from_bytes(os.urandom(4), "big") if seed is None else seed, as_json
@@ -71,7 +74,8 @@ def _run(seconds: float, workers: int, limit: int, gate: str, seed: int, quiet: 
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="shmlimit-demo-")))
         # The demo's limiter is not one of the user's: its settings and its poller's log go with it.
-        os.environ["SHMLIMIT_STATE_DIR"] = str(directory / "state")
+        stack.callback(_set_state_directory, os.environ.get("SHMLIMIT_STATE_DIR"))
+        _set_state_directory(str(directory / "state"))
         runs = [
             stack.enter_context(Run(kind, limit=limit, workers=workers, gate=gate, directory=directory, seed=seed))
             for kind in KINDS
@@ -81,6 +85,13 @@ def _run(seconds: float, workers: int, limit: int, gate: str, seed: int, quiet: 
         end = time.monotonic() + seconds
         _watch(runs, end, seconds, quiet)
         return {run.kind: run.evidence(end) for run in runs}
+
+
+def _set_state_directory(path: str | None) -> None:
+    if path is None:
+        del os.environ["SHMLIMIT_STATE_DIR"]
+    else:
+        os.environ["SHMLIMIT_STATE_DIR"] = path
 
 
 def _watch(runs: list[Run], end: float, seconds: float, quiet: bool) -> None:
