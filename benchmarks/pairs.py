@@ -26,7 +26,7 @@ def measure(rounds: int) -> dict[str, dict[str, float]]:
 
         def ours() -> None:
             for _ in range(_ITERATIONS):
-                limiter.try_acquire().release()  # type: ignore[union-attr]  (there is room)
+                limiter.try_acquire().release()  # type: ignore[union-attr]
 
         def theirs() -> None:
             for _ in range(_ITERATIONS):

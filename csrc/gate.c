@@ -21,9 +21,9 @@ bool gate_read_fast(const struct limiter *l, uint32_t *cap_milli)
 static uint32_t refused_foreign_milli(const struct limiter *l, struct gate_view *view, uint64_t stale_after_us)
 {
     uint64_t refusal = load64(&l->header->gate.refusal), at_us = gate_t0_us(refusal);
-    uint64_t settle_us = load64(&l->header->settings.settle_us);
+    bool is_answered = gate_count_milli(view->word) != NO_COUNT && gate_t0_us(view->word) >= at_us + view->settle_us;
 
-    if (!refusal || view->now_us >= at_us + stale_after_us || gate_t0_us(view->word) >= at_us + settle_us)
+    if (!refusal || view->now_us >= at_us + stale_after_us || is_answered)
         return 0;
     earlier(&view->changes_at_us, at_us + stale_after_us);
     return gate_count_milli(refusal);
@@ -63,7 +63,8 @@ void gate_read(const struct limiter *l, struct gate_view *view)
     uint32_t flags = load32(&settings->flags);
 
     *view = (struct gate_view){.now_us = os_now_us(), .confirmed_us = NEVER_US, .changes_at_us = NEVER_US,
-                               .one_per_poll = flags & FLAG_ONE_PER_POLL, .word = load64(&l->header->gate.word)};
+                               .one_per_poll = flags & FLAG_ONE_PER_POLL, .word = load64(&l->header->gate.word),
+                               .settle_us = load64(&settings->settle_us)};
     view->limit_milli = limits_limit(load64(&settings->limits)) * 1000;
     bound_to(view, view->limit_milli, BLOCKED_FULL);
     read_sample(l, view);
@@ -79,12 +80,22 @@ void gate_read(const struct limiter *l, struct gate_view *view)
         view->cap_milli = 0;
 }
 
-bool gate_is_due(const struct gate_view *view, uint64_t cool_us, uint64_t *due_us)
+uint64_t gate_confirmed_from_us(const struct slot *slot, uint64_t word, uint64_t settle_us)
 {
-    if (cool_us <= view->now_us && cool_us <= view->confirmed_us)
-        return true;
-    *due_us = view->confirmed_us == NEVER_US ? cool_us : cool_us + CONFIRM_WAIT_US;
-    return view->confirmed_us != NEVER_US && *due_us <= view->now_us;
+    uint64_t cool_us = stamp_us(load64(&slot->cool_until), slot_generation(word));
+    uint64_t shown_us = stamp_us(load64(&slot->admitted), slot_generation(word)) + settle_us;
+
+    return cool_us && cool_us < shown_us ? shown_us : cool_us;
+}
+
+bool gate_is_due(const struct gate_view *view, const struct slot *slot, uint64_t word, uint64_t *due_us)
+{
+    bool by_sample = view->confirmed_us != NEVER_US;
+    uint64_t cool_us = by_sample ? gate_confirmed_from_us(slot, word, view->settle_us)
+                                 : stamp_us(load64(&slot->cool_until), slot_generation(word));
+
+    *due_us = by_sample ? cool_us + CONFIRM_WAIT_US : cool_us;
+    return (cool_us <= view->now_us && cool_us <= view->confirmed_us) || *due_us <= view->now_us;
 }
 
 bool gate_spend(struct limiter *l, const struct gate_view *view)

@@ -21,6 +21,7 @@ struct gate_view {
     bool fresh;              /* a sample counts */
     bool one_per_poll;       /* queued waiters need an unspent sample that shows room */
     uint64_t word;           /* G */
+    uint64_t settle_us;
     uint64_t confirmed_us;   /* a slot that cooled by then is known to be free upstream; NEVER_US: no sample needed */
     uint64_t changes_at_us;  /* when this reading may become more generous by itself; NEVER_US: not */
 };
@@ -28,8 +29,11 @@ struct gate_view {
 void gate_read(const struct limiter *l, struct gate_view *view);
 /* The cap if it can be told without a clock (no pause, no sample, no refusal); false: use gate_read. */
 bool gate_read_fast(const struct limiter *l, uint32_t *cap_milli);
-/* True when a COOLING slot with this stamp counts no more; else *due_us is when it may, by itself. */
-bool gate_is_due(const struct gate_view *view, uint64_t cool_us, uint64_t *due_us);
+/* True when a slot that is COOLING with this word counts no more; else *due_us is when it may, by itself. */
+bool gate_is_due(const struct gate_view *view, const struct slot *slot, uint64_t word, uint64_t *due_us);
+/* From when on a sample confirms that such a slot is free upstream: after its cooldown, and not so soon after its admission
+ * that the sample may be of before (a short session, and a count that has yet to show its start). */
+uint64_t gate_confirmed_from_us(const struct slot *slot, uint64_t word, uint64_t settle_us);
 /* One-per-poll: takes the sample's one admission; false if it is spent, full, or replaced. */
 bool gate_spend(struct limiter *l, const struct gate_view *view);
 /* When a slot released now has cooled; 0 where nothing will look at it. */

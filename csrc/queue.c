@@ -59,12 +59,12 @@ static void scan_waiter(const struct limiter *l, const struct gate_view *view, u
 
 static void scan_cooling(const struct limiter *l, const struct gate_view *view, uint32_t i, uint64_t x, struct scan *scan)
 {
-    uint64_t cool_us = stamp_us(load64(&l->slots[i].cool_until), slot_generation(x)), due_us = 0;
+    uint64_t due_us;
 
-    if (gate_is_due(view, cool_us, &due_us)) {
+    if (gate_is_due(view, &l->slots[i], x, &due_us)) {
         scan->due = i;
         scan->due_word = x;
-        scan->due_since_us = cool_us;
+        scan->due_since_us = stamp_us(load64(&l->slots[i].cool_until), slot_generation(x));
     } else if (due_us < scan->changes_at_us)
         scan->changes_at_us = due_us;
 }

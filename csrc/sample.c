@@ -73,7 +73,7 @@ void poller_census(const struct limiter *l, struct census *census)
             }
         }
         if (slot_state(x) == SLOT_COOLING) {
-            cool_us = stamp_us(load64(&slot->cool_until), slot_generation(x));
+            cool_us = gate_confirmed_from_us(slot, x, settle_us);
             if (cool_us > confirmed_us && (!census->cool_us || cool_us < census->cool_us))
                 census->cool_us = cool_us;
         }

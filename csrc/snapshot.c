@@ -63,7 +63,7 @@ static void read_slots(const struct limiter *l, const struct gate_view *view, st
         uint32_t weight_milli = load32(&l->slots[i].weight_milli);
 
         if (state == SLOT_COOLING) {
-            if (gate_is_due(view, stamp_us(load64(&l->slots[i].cool_until), slot_generation(x)), &due_us))
+            if (gate_is_due(view, &l->slots[i], x, &due_us))
                 continue; /* free for whoever asks next */
             s->cooling++;
             s->in_flight_milli += weight_milli;

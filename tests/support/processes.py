@@ -1,7 +1,7 @@
 """The one way in which tests start, hear from, stop and kill processes.
 
-A worker is a function of a test module, run in a fresh interpreter. It talks to its test over pipes: `say` a JSON value,
-`hear` one. So tests wait for events, never for time to pass; the deadlines here only guard against hangs.
+A worker is a function of a test module, run in a fresh interpreter. It talks to its test over pipes: `say` a JSON
+value, `hear` one. So tests wait for events, never for time to pass; the deadlines here only guard against hangs.
 """
 
 from __future__ import annotations
