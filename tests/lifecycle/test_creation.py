@@ -23,7 +23,7 @@ from shmlimit import (
     segment,
 )
 from tests.limiter.callers import queue_up
-from tests.support.processes import HANG, ROOT, Worker, hear, say
+from tests.support.processes import HANG, IMPORTABLE, Worker, hear, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -238,7 +238,7 @@ except OSError as error:
     os.geteuid() != 0 or not shutil.which("unshare"), reason="mounting a small tmpfs needs root and unshare"
 )
 def test_full_shared_memory_is_an_error_and_leaves_nothing(name: str, tmp_path: Path) -> None:
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([IMPORTABLE, os.environ.get("PYTHONPATH", "")])}
     small = tmp_path / "small"
     small.mkdir()
     unshare = ["unshare", "-m", "--propagation", "private"]

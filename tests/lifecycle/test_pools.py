@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from shmlimit import Limiter, LimiterNotFound
-from tests.support.processes import Worker, say
+from tests.support.processes import Worker, say, wait_for
 
 JOBS = 24
 LIMIT = 2
@@ -31,8 +31,13 @@ def _count_inside(limiter: Limiter, directory: str) -> int:
     return inside
 
 
-def _die_inside(limiter: Limiter) -> None:
+def _mark_of_death(directory: str) -> Path:
+    return Path(directory).with_name("died")
+
+
+def _die_inside(limiter: Limiter, directory: str) -> None:
     with limiter:
+        _mark_of_death(directory).touch()
         os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -45,8 +50,10 @@ def _use_pool(name: str, method: str, directory: str) -> None:
     limiter = Limiter(name)
     with multiprocessing.get_context(method).Pool(4) as pool:
         _report(limiter, pool.starmap(_count_inside, [(limiter, directory)] * JOBS))
-        pool.apply_async(_die_inside, (limiter,))
-        say(pool.starmap(_count_inside, [(limiter, directory)] * JOBS))
+        pool.apply_async(_die_inside, (limiter, directory))
+        counted = pool.starmap(_count_inside, [(limiter, directory)] * JOBS)
+        wait_for(_mark_of_death(directory).exists)  # leaving the pool ends a worker that has not come to it yet
+        say(counted)
 
 
 def _use_executor(name: str, method: str, directory: str) -> None:
@@ -55,7 +62,7 @@ def _use_executor(name: str, method: str, directory: str) -> None:
     with ProcessPoolExecutor(4, mp_context=context) as executor:
         _report(limiter, list(executor.map(_count_inside, [limiter] * JOBS, [directory] * JOBS)))
         try:
-            executor.submit(_die_inside, limiter).result()
+            executor.submit(_die_inside, limiter, directory).result()
         except BrokenProcessPool:
             with limiter.permit(weight=LIMIT):  # what the dead one held is back
                 say([1])

@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import shmlimit
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 HANG = 60.0
 ROOT = Path(__file__).resolve().parents[2]
+# Where the package under test is, installed or in the source tree.
+IMPORTABLE = str(Path(shmlimit.__file__).resolve().parents[1])
 
 
 class Worker:
