@@ -470,7 +470,9 @@ cdef class LimiterBase:
         permit.is_held = True
         return permit
 
-    cdef int call(self, Permit permit, object weight, int priority, int64_t since_ns, object label, bint may_queue) except -1:
+    cdef int call(
+        self, Permit permit, object weight, int priority, int64_t since_ns, object label, bint may_queue
+    ) except -1:
         """limiter_try or limiter_enter: SHMLIMIT_OK, _WOULD_BLOCK or _QUEUED."""
         cdef request wanted
         cdef bytes text = None

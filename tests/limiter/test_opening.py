@@ -103,9 +103,7 @@ def test_a_permit_outlives_the_limiter_it_came_from(name: str) -> None:
     assert permit.release()
 
 
-@pytest.mark.xfail(
-    strict=True, raises=OverflowError, reason="weight_milli_of lets the OverflowError of float() through"
-)
+@pytest.mark.xfail(strict=True, raises=OverflowError, reason="weight_milli_of lets an OverflowError through")
 def test_a_weight_too_large_for_a_float_is_out_of_range_like_any_other(name: str) -> None:
     limiter = Limiter(name, limit=4)
     with pytest.raises(ValueError, match="weight must be"):
