@@ -14,6 +14,7 @@
 
 static int64_t namespace_offset_us;
 static pthread_once_t namespace_once = PTHREAD_ONCE_INIT;
+static _Atomic bool namespace_is_read; /* spares the call of pthread_once() on every reading of a clock */
 
 /* The file is absent on kernels without time namespaces: then there is no offset. */
 static void namespace_offset_read(void)
@@ -30,11 +31,18 @@ static void namespace_offset_read(void)
     fclose(offsets);
 }
 
+static void namespace_read(void)
+{
+    namespace_offset_read();
+    atomic_store(&namespace_is_read, true);
+}
+
 static uint64_t clock_us(clockid_t clock)
 {
     struct timespec now;
 
-    pthread_once(&namespace_once, namespace_offset_read);
+    if (!atomic_load_explicit(&namespace_is_read, memory_order_acquire))
+        pthread_once(&namespace_once, namespace_read);
     clock_gettime(clock, &now);
     return (uint64_t)((int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 - namespace_offset_us) + 1;
 }

@@ -3,6 +3,7 @@
 
 cimport cython
 from cpython.exc cimport PyErr_CheckSignals, PyErr_WarnEx
+from cpython.long cimport PyLong_AsLongAndOverflow
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.errno cimport errno
 from libc.math cimport isfinite
@@ -50,7 +51,7 @@ _ERRORS = {
     SHMLIMIT_NEVER_ADMISSIBLE: (NeverAdmissible, "ask for less, or raise the limit"),
     SHMLIMIT_QUEUE_FULL: (QueueFull, "wait for less at once, or create the limiter with more slots"),
     SHMLIMIT_PARTICIPANTS_FULL: (ParticipantsFull, "share one Limiter per process, or end some processes"),
-    SHMLIMIT_LOST: (SegmentCorrupt, "the slot was taken away while it was waiting: run `shmlimit doctor`"),
+    SHMLIMIT_LOST: (SegmentCorrupt, "its slot was lost while it waited (in a forked child: the wait is the parent's)"),
     SHMLIMIT_REFUSED: (SegmentRefused, "remove that file, or set SHMLIMIT_DIR to a directory of your own"),
     SHMLIMIT_INCOMPATIBLE: (SegmentIncompatible, "end the processes that use it, then `shmlimit destroy` it"),
     SHMLIMIT_CORRUPT: (SegmentCorrupt, "end the processes that use it, then `shmlimit destroy --force` it"),
@@ -97,12 +98,19 @@ def now() -> float:
 
 cdef uint32_t weight_milli_of(object weight) except 0:
     cdef double value
-    if type(weight) is int and 0 < weight <= LIMIT_MAX:
-        return <uint32_t>weight * 1000
+    cdef int overflow = 0
+    cdef long whole
+    if type(weight) is int:
+        whole = PyLong_AsLongAndOverflow(weight, &overflow)
+        if not overflow and 0 < whole <= <long>LIMIT_MAX:
+            return <uint32_t>whole * 1000
     if isinstance(weight, bool) or not isinstance(weight, (int, float)):
         if not hasattr(type(weight), "__float__") or isinstance(weight, (bool, str, bytes)):
             raise TypeError(f"weight must be a number, not {type(weight).__name__} {weight!r}")
-    value = float(weight)
+    try:
+        value = float(weight)
+    except OverflowError:
+        value = 0
     if not isfinite(value) or value < 0.001 or value > LIMIT_MAX:
         raise ValueError(f"weight must be from 0.001 to {LIMIT_MAX}, not {weight!r}")
     return <uint32_t>(value * 1000 + 0.5)
@@ -365,15 +373,15 @@ cdef class Permit:
     cdef Permit outer
 
     cdef bint end(self) noexcept:
-        cdef Attachment attachment = self.attachment
+        cdef bint was_held = True
         if not self.is_held:
             return False
         self.is_held = False
         self.released_us = os_coarse_us()
-        if attachment is None:
-            return True
-        self.attachment = None
-        return limiter_release(&attachment.c, &self.c)
+        if self.attachment is not None:
+            was_held = limiter_release(&self.attachment.c, &self.c)
+            self.attachment = None
+        return was_held
 
     @property
     def weight(self) -> float:
@@ -465,6 +473,8 @@ cdef class LimiterBase:
     cdef Permit unlimited(self, object weight, object label):
         cdef Permit permit = self.new_permit()
         permit.c.weight_milli = weight_milli_of(weight)
+        if label is not None:
+            label_of(label)
         permit.label = label
         permit.c.admitted_us = os_coarse_us()
         permit.is_held = True
