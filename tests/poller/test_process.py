@@ -210,7 +210,8 @@ def test_its_log_is_in_the_state_directory_for_this_user_alone(
     wait_for(lambda: reading(name).usage.state == "failing")
     log = state_directory / f"{name}.poller.log"
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
-    lines = log.read_text().splitlines()
+    # On a busy machine a second one may have been started before the first was elected, and say that.
+    lines = [line for line in log.read_text().splitlines() if "another process polls already" not in line]
     assert len(lines) == 1
     assert lines[0].endswith(
         f"shmlimit poller of {name}: no information: HTTP 500; until there is, the cooldown alone decides"
@@ -226,7 +227,8 @@ def test_a_log_that_has_grown_too_long_is_begun_anew(
     log.write_bytes(b"x" * (1 << 20) + b"y\n")
     wait()
     wait_for(lambda: reading(name).usage.state == "failing")
-    assert log.read_text().count("\n") == 1
+    assert "HTTP 500" in log.read_text()
+    assert "x" * 9 not in log.read_text()
 
 
 def test_a_state_directory_that_cannot_be_written_does_not_stop_it(

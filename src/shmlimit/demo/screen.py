@@ -35,7 +35,7 @@ def result(evidence: Mapping[str, Evidence], limit: int, seconds: float, workers
     ours = evidence["shmlimit"]
     lines = [
         f"{workers} processes called an upstream that serves {limit} at once, for {seconds:g} s, each way",
-        "side by side. One process of each was killed (SIGKILL) in the middle of its call.",
+        "side by side. In each, one process was killed (SIGKILL) in mid-call.",
         "All figures are from the upstream's own log.",
     ]
     if not ours.refused:
