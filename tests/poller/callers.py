@@ -74,10 +74,6 @@ def poller_of(name: str) -> int:
     return int(wait_for(lambda: reading(name).poller))
 
 
-def count_of(name: str) -> float | None:
-    return reading(name).usage.count
-
-
 def holder_until_told(name: str) -> None:
     """In a worker: hold a permit until told."""
     limiter = Limiter(name)

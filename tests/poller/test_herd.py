@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WORKERS = 6
-SECONDS = 10.0
+SECONDS = 8.0
 
 
 def call_for(name: str, url: str, seconds: float, duration: float) -> None:
