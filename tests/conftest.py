@@ -12,11 +12,38 @@ import pytest
 
 from shmlimit import segment
 from shmlimit.errors import ShmlimitError
+from tests.support.workshop import workshop
+
+__all__ = ["workshop"]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _HANG = 300
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    effort = parser.getgroup("effort", "how far the searches go")
+    effort.addoption("--long", action="store_true", help="also the large configurations, which take minutes to hours")
+    effort.addoption(
+        "--minutes",
+        type=float,
+        metavar="N",
+        help="how long each random search goes on; default: its share of a short run",
+    )
+
+
+@pytest.fixture(scope="session")
+def is_long(pytestconfig: pytest.Config) -> bool:
+    """Whether the large configurations are to run too."""
+    return bool(pytestconfig.getoption("--long"))
+
+
+@pytest.fixture(scope="session")
+def seconds(pytestconfig: pytest.Config) -> float | None:
+    """How long a random search is to go on; None: its share of a short run."""
+    minutes: float | None = pytestconfig.getoption("--minutes")
+    return None if minutes is None else minutes * 60
 
 
 @pytest.fixture(autouse=True)
@@ -27,8 +54,9 @@ def state_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _watch_for_hangs() -> Iterator[None]:
-    faulthandler.dump_traceback_later(_HANG, exit=True)
+def _watch_for_hangs(is_long: bool, seconds: float | None) -> Iterator[None]:
+    if not is_long:
+        faulthandler.dump_traceback_later(_HANG + (seconds or 0), exit=True)
     yield
     faulthandler.cancel_dump_traceback_later()
 
