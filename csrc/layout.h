@@ -44,8 +44,8 @@ struct settings {
     shared64 paused_until_us; /* 0: not paused; UINT64_MAX: until resumed; written by pause, resume, a refusal */
     shared64 cooldown_us;     /* applies to releases after the change; written by whoever sets it */
     shared64 slot_timeout_us; /* watchdog; 0: off; written by whoever sets it */
-    shared64 stale_after_us;  /* a sample older than this does not count */
-    shared64 settle_us;       /* how long a start may take to show upstream */
+    shared64 stale_after_us;  /* a sample older than this does not count; written by the elected poller, which knows */
+    shared64 settle_us;       /* how long a start may take to show upstream; likewise */
     shared32 flags;           /* FLAG_*; only FLAG_RETIRED is ever added, by whoever finds or takes the name gone */
     shared32 reserved;
     shared64 configured_at_us; /* host time of the last change of limits by a person, for display */

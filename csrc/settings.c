@@ -44,6 +44,13 @@ enum shmlimit_status limiter_set_slot_timeout(struct limiter *l, uint64_t timeou
     return change(l, &l->header->settings.slot_timeout_us, timeout_us);
 }
 
+enum shmlimit_status poller_set_lag(struct limiter *l, uint64_t settle_us, uint64_t stale_after_us)
+{
+    /* Before its first sample. Crash between the two: the next poller sets both; each is right for some source. */
+    store64(&l->header->settings.settle_us, settle_us);
+    return change(l, &l->header->settings.stale_after_us, stale_after_us);
+}
+
 enum shmlimit_status limiter_reset(struct limiter *l)
 {
     shared64 *at = &l->header->settings.limits;

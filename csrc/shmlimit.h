@@ -179,6 +179,9 @@ enum shmlimit_status limiter_report_refusal(struct limiter *l, const struct perm
 /* ---- The upstream's side: for the elected poller. */
 enum shmlimit_status poller_elect(struct limiter *l); /* SHMLIMIT_WOULD_BLOCK: another one polls */
 void poller_resign(struct limiter *l);
+/* Before the first sample: how long a start may take to show in the count of this poller's source, and how long a sample
+ * of it counts. */
+enum shmlimit_status poller_set_lag(struct limiter *l, uint64_t settle_us, uint64_t stale_after_us);
 bool poller_is_alive(const struct limiter *l);
 /* True for one caller within a second: the one that should start a poller. */
 bool poller_claim_start(struct limiter *l);

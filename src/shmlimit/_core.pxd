@@ -145,6 +145,7 @@ cdef extern from "shmlimit.h" nogil:
 
     shmlimit_status poller_elect(limiter *l)
     void poller_resign(limiter *l)
+    shmlimit_status poller_set_lag(limiter *l, uint64_t settle_us, uint64_t stale_after_us)
     bint poller_is_alive(const limiter *l)
     bint poller_claim_start(limiter *l)
     void poller_census(const limiter *l, census *census)

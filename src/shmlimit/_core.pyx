@@ -258,6 +258,10 @@ cdef class Attachment:
     def resign_poller(self) -> None:
         poller_resign(&self.c)
 
+    def set_lag(self, uint64_t settle_us, uint64_t stale_after_us) -> None:
+        """For the elected poller: how long a start may take to show in its count, and how long a sample counts."""
+        self.check(poller_set_lag(&self.c, settle_us, stale_after_us))
+
     def poller_is_alive(self) -> bool:
         self.check(limiter_renew(&self.c))
         return poller_is_alive(&self.c)

@@ -13,8 +13,10 @@ from shmlimit import _core
 DEFAULT_COOLDOWN = 0.35
 DEFAULT_SLOT_TIMEOUT = 300.0
 DEFAULT_SLOTS = 4096
-# How long a start may take to show in the upstream's count: Umans' counter lags by 0.3 to 2 s; 1 s is where the
-# simulation of the gate has no refusals of its own making (DESIGN 6).
+# Least time between two polls of a source that does not say.
+MIN_INTERVAL = 0.15
+# How long a start may take to show in the upstream's count, where the source does not say: 1 s is where the simulation
+# of the gate has no refusals of its own making (DESIGN 6).
 SETTLE = 1.0
 # Longer than the slow polling interval of 10 s and a time-out together, so that a sample stands until the next.
 STALE_AFTER = 15.0
@@ -95,7 +97,7 @@ class Settings:
             flags=self._flags(),
             cooldown_us=microseconds(self.cooldown),
             slot_timeout_us=microseconds(self.slot_timeout),
-            stale_after_us=microseconds(self._stale_after()),
+            stale_after_us=microseconds(STALE_AFTER),
             settle_us=microseconds(SETTLE),
             config=config,
         )
@@ -106,11 +108,6 @@ class Settings:
             | (_core.CLOSED_ON_STALE if self.on_stale == "closed" else 0)
             | (_core.HAS_USAGE if self.usage is not None else 0)
         )
-
-    def _stale_after(self) -> float:
-        """A source that may be asked only rarely must not go stale between two polls."""
-        min_interval = float((self.usage or {}).get("min_interval", 0))
-        return max(STALE_AFTER, 3 * min_interval)
 
 
 def check_slots(slots: object) -> int:

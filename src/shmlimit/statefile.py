@@ -84,8 +84,6 @@ def _parse(document: Any) -> SavedState:
         raise ValueError(f"cooldown {saved.cooldown!r} is not a duration")
     if not (saved.usage is None or isinstance(saved.usage, dict)):
         raise ValueError("usage is not an object")
-    if saved.usage and not _is_duration(saved.usage.get("min_interval", 0)):
-        raise ValueError(f"min_interval {saved.usage['min_interval']!r} is not a duration")
     return saved
 
 

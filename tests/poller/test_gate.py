@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shmlimit import Limiter, settings
+from shmlimit import Limiter
 from tests.poller.callers import reading
 from tests.support.processes import wait_for
 
@@ -18,13 +18,8 @@ if TYPE_CHECKING:
 COOLDOWN = 0.05
 
 
-@pytest.fixture(autouse=True)
-def _settle_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "SETTLE", 0.02)
-
-
 def create(name: str, upstream: Upstream, limit: int, **options: Any) -> Limiter:
-    usage = upstream.usage(**options.pop("usage", {}))
+    usage = upstream.usage(**{"settle": 0.02, **options.pop("usage", {})})
     return Limiter(name, limit=limit, cooldown=COOLDOWN, usage=usage, **options)
 
 
@@ -174,11 +169,10 @@ def _elsewhere(upstream: Upstream) -> Any:
 
 
 def test_a_429_keeps_the_cap_down_until_a_sample_taken_settle_after_it(
-    name: str, upstream: Upstream, hold: Hold, wait: Wait, monkeypatch: pytest.MonkeyPatch
+    name: str, upstream: Upstream, hold: Hold, wait: Wait
 ) -> None:
     settle = 0.6
-    monkeypatch.setattr(settings, "SETTLE", settle)
-    limiter = create(name, upstream, 2)
+    limiter = create(name, upstream, 2, usage={"settle": settle})
     first, second = hold(limiter, 2)
     upstream.hold()
     waiter = wait()
@@ -283,10 +277,9 @@ def test_one_per_poll_lets_a_newcomer_in_at_once_while_nobody_waits(name: str, u
 
 
 def test_a_sample_that_may_be_older_than_a_short_session_does_not_confirm_its_end(
-    name: str, upstream: Upstream, hold: Hold, wait: Wait, monkeypatch: pytest.MonkeyPatch
+    name: str, upstream: Upstream, hold: Hold, wait: Wait
 ) -> None:
-    monkeypatch.setattr(settings, "SETTLE", 1.0)
-    limiter = create(name, upstream, 1)
+    limiter = create(name, upstream, 1, usage={"settle": 1.0})
     (permit,) = hold(limiter, 1)
     first, second = wait(since=1), wait(since=2)
     wait_for(lambda: is_live(name, 0))

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from shmlimit import Limiter, settings
+from shmlimit import Limiter
 from shmlimit.emulate.process import EmulatorProcess
 from shmlimit.emulate.settings import EmulatorSettings
 from shmlimit.emulate.truth import TruthSummary, summary
-from shmlimit.usage import HttpUsage
+from shmlimit.usage import preset
 from tests.support.processes import Worker, hear, say
 
 if TYPE_CHECKING:
@@ -46,9 +46,7 @@ def run_herd(name: str, tmp_path: Path, duration: float, **upstream: Any) -> Tru
         **upstream,
     }
     with EmulatorProcess(EmulatorSettings(**chosen)) as emulator, ExitStack() as stack:
-        limiter = Limiter(
-            name, limit=4, usage=HttpUsage(f"{emulator.url}/v1/usage", in_flight="/usage/concurrent_sessions")
-        )
+        limiter = Limiter(name, limit=4, usage=preset("umans", url=f"{emulator.url}/v1/usage"))
         workers = [stack.enter_context(Worker(call_for, name, emulator.url, SECONDS, duration)) for _ in range(WORKERS)]
         for worker in workers:
             assert worker.hear() == "ready"
@@ -62,12 +60,13 @@ def run_herd(name: str, tmp_path: Path, duration: float, **upstream: Any) -> Tru
     return summary((tmp_path / "truth.jsonl").read_text().splitlines())
 
 
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UMANS_API_KEY", "of-the-emulator")
+
+
 @pytest.mark.parametrize(("lag", "duration"), [(1.0, 1.5), (2.0, 2.5)])
-def test_a_herd_that_sees_old_numbers_causes_no_refusal(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lag: float, duration: float
-) -> None:
-    # As long as a start may take to show.
-    monkeypatch.setattr(settings, "SETTLE", lag)
+def test_a_herd_that_sees_old_numbers_causes_no_refusal(name: str, tmp_path: Path, lag: float, duration: float) -> None:
     seen = run_herd(name, tmp_path, duration, report_lag=lag)
     assert seen.refused == 0
     assert seen.peak_in_flight == 4, "and the limit was used"

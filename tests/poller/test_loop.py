@@ -38,6 +38,7 @@ class Segment:
         self.failures: list[tuple[float, str]] = []
         self.pauses: list[float] = []
         self.reaped = 0
+        self.lag: tuple[float, float] | None = None
         self.is_retired = False
 
     def at(self, seconds: float, change: Callable[[], object]) -> None:
@@ -72,6 +73,9 @@ class Segment:
         _, change = self.script.pop(0)
         change()
         self.bell += 1
+
+    def set_lag(self, settle_us: int, stale_after_us: int) -> None:
+        self.lag = (settle_us / 1e6, stale_after_us / 1e6)
 
     def write_sample(self, gate_count_milli: int, t0_us: int, count_milli: int) -> bool:
         self.samples.append((round(t0_us / 1e6 - START, 3), gate_count_milli, count_milli))
@@ -157,6 +161,31 @@ def run(segment: Segment, source: Source, seconds: float, **options: Any) -> Loo
 
 def gaps(times: list[float]) -> list[float]:
     return [round(later - earlier, 3) for earlier, later in itertools.pairwise(times)]
+
+
+def test_before_the_first_poll_it_writes_how_far_the_count_lags(segment: Segment) -> None:
+    segment.held = 1
+    source = Source(segment, lambda _: Usage(0) if segment.lag == (2.5, 20.0) else pytest.fail("asked before"))
+    source.settle, source.stale_after = 2.5, 20.0  # type: ignore[attr-defined]
+    run(segment, source, 5.0)
+    assert source.asked
+
+
+def test_what_a_source_does_not_say_has_its_default_and_a_rarely_asked_one_does_not_go_stale(segment: Segment) -> None:
+    run(segment, Source(segment), 1.0)
+    assert segment.lag == (1.0, 15.0)
+    run(segment, Source(segment, min_interval=30.0), 1.0)
+    assert segment.lag == (1.0, 90.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("settle", -1), ("settle", "2"), ("stale_after", 0), ("min_interval", True), ("counts", "all")]
+)
+def test_manners_that_make_no_sense_are_refused(segment: Segment, name: str, value: object) -> None:
+    source = Source(segment)
+    setattr(source, name, value)
+    with pytest.raises((TypeError, ValueError), match=f"^{name} is {value!r}"):
+        run(segment, source, 1.0)
 
 
 def test_an_unused_limiter_is_never_polled(segment: Segment) -> None:

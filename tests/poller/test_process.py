@@ -10,10 +10,10 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import shmlimit
-from shmlimit import Limiter, launch, settings, statefile
+from shmlimit import Limiter, launch, statefile
 from tests.poller.callers import holder_until_told, kill, poller_of, pollers, reading
 from tests.support.processes import HANG, IMPORTABLE, Worker, state_of, wait_for
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 COOLDOWN = 0.05
 
 
-def create(name: str, upstream: Upstream, limit: int = 1) -> Limiter:
-    return Limiter(name, limit=limit, cooldown=COOLDOWN, usage=upstream.usage())
+def create(name: str, upstream: Upstream, limit: int = 1, **usage: Any) -> Limiter:
+    return Limiter(name, limit=limit, cooldown=COOLDOWN, usage=upstream.usage(**usage))
 
 
 def has_sample(name: str) -> bool:
@@ -121,10 +121,9 @@ def test_stopped_it_blocks_nobody_for_ever_and_no_second_one_polls(
 
 
 def test_stopped_while_the_upstream_was_full_it_blocks_until_its_sample_is_stale(
-    name: str, upstream: Upstream, hold: Hold, wait: Wait, monkeypatch: pytest.MonkeyPatch
+    name: str, upstream: Upstream, hold: Hold, wait: Wait
 ) -> None:
-    monkeypatch.setattr(settings, "STALE_AFTER", 1.5)
-    (permit,) = hold(create(name, upstream))
+    (permit,) = hold(create(name, upstream, stale_after=1.5))
     upstream.count = 9
     waiter = wait()
     pid = poller_of(name)

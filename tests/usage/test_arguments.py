@@ -168,6 +168,10 @@ BAD = [
     ("min_interval", 1e9, ValueError, "1000000000.0: expected"),
     ("min_interval", math.nan, ValueError, "nan: expected"),
     ("min_interval", False, TypeError, "False (bool): expected"),
+    ("settle", -0.1, ValueError, "-0.1: expected seconds as a number from 0 to 3600"),
+    ("settle", None, TypeError, "None (NoneType): expected"),
+    ("stale_after", 0, ValueError, "0: expected seconds as a number above 0 and at most 3600"),
+    ("stale_after", math.inf, ValueError, "inf: expected"),
     ("ca_file", 5, TypeError, "5 (int): expected the path of a file"),
     ("ca_file", b"/ca.pem", TypeError, "expected the path of a file"),
     ("ca_file", "", ValueError, "'': expected the path of a file"),
@@ -245,6 +249,8 @@ FULL: dict[str, Any] = {
     "headers": {"X-Team": "red"},
     "timeout": 2.5,
     "min_interval": 0.0,
+    "settle": 2.0,
+    "stale_after": 30.0,
     "ca_file": "/etc/ca.pem",
 }
 
@@ -264,6 +270,8 @@ def test_a_source_survives_pickle_and_config() -> None:
 def test_a_source_tells_its_own_settings() -> None:
     source = make(**FULL)
     assert (source.counts, source.timeout, source.min_interval) == ("weight", 2.5, 0.0)
+    assert (source.settle, source.stale_after) == (2.0, 30.0)
+    assert (make().settle, make().stale_after) == (1.0, 15.0)
     assert (make().counts, make().timeout, make().min_interval) == ("requests", 5.0, 0.15)
 
 

@@ -56,6 +56,11 @@ def test_anything_else_from_a_function_is_a_failed_poll() -> None:
         load("text").get_usage()
 
 
+def test_what_a_function_says_of_itself_in_attributes_the_source_says_too() -> None:
+    assert load("lagging").settle == 2.0
+    assert not hasattr(load("three"), "settle")
+
+
 def test_a_class_is_made_once() -> None:
     before = upstream_target.Counting.made
     source = load("Counting")

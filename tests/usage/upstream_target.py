@@ -41,6 +41,13 @@ class Counting:
         self.closed = True
 
 
+def lagging() -> Usage:
+    return Usage(1.0)
+
+
+lagging.settle = 2.0  # type: ignore[attr-defined]
+
+
 class NoSource:
     pass
 

@@ -43,6 +43,8 @@ _OPTIONS = (
         "--format", "format_", type=click.Choice(["json", "prometheus", "headers"]), help="Of answers.  [default: json]"
     ),
     click.option("--min-interval", type=SECONDS, help="Seconds between two polls at least.  [default: 0.15]"),
+    click.option("--settle", type=SECONDS, help="Seconds that a start may take to show in the count.  [default: 1]"),
+    click.option("--stale-after", type=SECONDS, help="Seconds for which a reading counts.  [default: 15]"),
     click.option("--poll-timeout", type=SECONDS, help="Seconds that one poll may take.  [default: 5]"),
     click.option("--api-key", hidden=True, expose_value=False, callback=_refuse_key),
 )
@@ -65,6 +67,8 @@ def build_source(
     auth: str | None,
     format_: str | None,
     min_interval: float | None,
+    settle: float | None,
+    stale_after: float | None,
     poll_timeout: float | None,
 ) -> HttpUsage | None:
     """Make the source that the options describe, blocking for local files at most; None if they describe none.
@@ -80,6 +84,8 @@ def build_source(
         "auth": auth,
         "format": format_,
         "min_interval": min_interval,
+        "settle": settle,
+        "stale_after": stale_after,
         "timeout": poll_timeout,
     }
     given = {name: value for name, value in given.items() if value is not None}

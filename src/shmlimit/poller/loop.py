@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from shmlimit import _core
 from shmlimit.poller import policy
+from shmlimit.poller.manners import manners_of
 from shmlimit.usage import UpstreamBlocked, Usage, UsageError
 
 if TYPE_CHECKING:
@@ -56,8 +57,7 @@ class Loop:
         self._idle_after = idle_after
         self._tries = tries
         self._rule = "one-per-poll" if attachment.flags() & _core.ONE_PER_POLL else "upstream"
-        self._counts = str(getattr(source, "counts", "requests"))
-        self._min_interval = float(getattr(source, "min_interval", 0.15))
+        self._manners = manners_of(source)
         # When the last poll was sent. The last poller's counts too, or a min_interval of minutes would end with it.
         last_t0_us = attachment.snapshot()[0]["sample_t0_us"]
         self._last_t0: float | None = last_t0_us / 1e6 if last_t0_us else None
@@ -69,6 +69,7 @@ class Loop:
 
     def run(self) -> None:
         """Poll until nobody has been attached for idle_after, the segment lost its name, or the tries are used up."""
+        self._attachment.set_lag(round(self._manners.settle * 1e6), round(self._manners.stale_after * 1e6))
         alone_since: float | None = None
         look_at = 0.0
         while True:
@@ -85,7 +86,7 @@ class Loop:
                 self._attachment.reap()
             if self._attachment.flags() & _core.RETIRED:
                 return
-            due = policy.next_poll(self._rule, census, self._last_t0, self._min_interval)
+            due = policy.next_poll(self._rule, census, self._last_t0, self._manners.min_interval)
             if due is not None:
                 due = max(due, self._not_before)
                 if due <= census.t0:
@@ -132,7 +133,7 @@ class Loop:
                 self._fail(census, f"the source returned {found}", None)
 
     def _apply(self, census: policy.Census, usage: Usage) -> None:
-        decision = policy.decide(self._rule, usage, census, self._counts, time.time())
+        decision = policy.decide(self._rule, usage, census, self._manners.counts, time.time())
         self._pause(decision.pause)
         if decision.gate_count is None or decision.count is None:
             self._fail(census, f"the count {usage.concurrent_sessions!r:.40} is not a number of sessions", None)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from shmlimit.settings import MIN_INTERVAL, SETTLE, STALE_AFTER
 from shmlimit.usage.address import check_headers, parse_url, query_names, shown_url
 from shmlimit.usage.argument import (
     check_choice,
@@ -63,6 +64,9 @@ class HttpUsage:
         headers: Constant headers to send; no secrets.
         timeout: Seconds that one poll may take in all, above 0.
         min_interval: Seconds the poller leaves between two polls at least; 0 for no bound.
+        settle: Seconds that a start may take to show in the count; 0: it shows at once. Below the upstream's real lag
+            our own youngest sessions are taken for room, and calls are refused; above it, room is used later.
+        stale_after: Seconds for which a reading counts, above 0; three times *min_interval* where that is longer.
         ca_file: A file of certificates to accept besides the usual ones, or None.
 
     Raises:
@@ -87,7 +91,9 @@ class HttpUsage:
         counts: Counts = "requests",
         headers: Mapping[str, str] | None = None,
         timeout: float = 5.0,
-        min_interval: float = 0.15,
+        min_interval: float = MIN_INTERVAL,
+        settle: float = SETTLE,
+        stale_after: float = STALE_AFTER,
         ca_file: str | os.PathLike[str] | None = None,
     ) -> None:
         self._address = parse_url(url)
@@ -112,6 +118,8 @@ class HttpUsage:
         )
         self._timeout = check_seconds("timeout", timeout, positive=True)
         self._min_interval = check_seconds("min_interval", min_interval, positive=False)
+        self._settle = check_seconds("settle", settle, positive=False)
+        self._stale_after = check_seconds("stale_after", stale_after, positive=True)
         self._ca_file = check_path("ca_file", ca_file)
         self._credential = None if auth is None else Credential.parse(auth)
         self._check_presentation()
@@ -147,6 +155,16 @@ class HttpUsage:
     def min_interval(self) -> float:
         """Seconds to leave between two polls at least; 0 means no bound."""
         return self._min_interval
+
+    @property
+    def settle(self) -> float:
+        """Seconds that a start may take to show in the count."""
+        return self._settle
+
+    @property
+    def stale_after(self) -> float:
+        """Seconds for which a reading counts."""
+        return self._stale_after
 
     def get_usage(self) -> Usage:
         """Ask the endpoint once, blocking up to *timeout* seconds in total.
@@ -230,6 +248,8 @@ class HttpUsage:
             "headers": dict(self._headers) or None,
             "timeout": self._timeout,
             "min_interval": self._min_interval,
+            "settle": self._settle,
+            "stale_after": self._stale_after,
             "ca_file": self._ca_file,
         }
         given = {name: value for name, value in settings.items() if value is not None and value != _DEFAULTS[name]}

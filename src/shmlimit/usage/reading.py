@@ -32,9 +32,17 @@ class Usage:
     degraded: bool | None = None
 
 
+MANNERS = ("counts", "min_interval", "settle", "stale_after")
+"""What a source may say of itself, in attributes of these names: see `HttpUsage` for what they mean."""
+
+
 @runtime_checkable
 class UsageSource(Protocol):
-    """Anything that can be asked what the upstream counts."""
+    """Anything that can be asked what the upstream counts.
+
+    It may have the attributes *counts*, *min_interval*, *settle* and *stale_after*; what it lacks is as in `HttpUsage`
+    where that is not told.
+    """
 
     def get_usage(self) -> Usage | None:
         """Ask the upstream once, blocking until it has answered.

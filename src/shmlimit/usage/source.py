@@ -9,7 +9,7 @@ from typing import Any
 
 from shmlimit.usage.argument import shown
 from shmlimit.usage.http import HttpUsage
-from shmlimit.usage.reading import Usage, UsageError, UsageSource
+from shmlimit.usage.reading import MANNERS, Usage, UsageError, UsageSource
 
 _TARGET = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
@@ -25,6 +25,8 @@ def _check_target(target: object) -> str:
 class PythonUsage:
     """A source of usage in Python, named as "module:function"; the module is imported here.
 
+    What the function or object says of itself in attributes named as in `UsageSource` is said by this source too.
+
     Args:
         target: Names a function that returns Usage or None, an object with get_usage, or a class of such
             objects, of which one is made.
@@ -39,6 +41,7 @@ class PythonUsage:
         self._target = _check_target(target)
         self._source: object = self._import()
         self._ask = self._find_question()
+        vars(self).update({name: getattr(self._source, name) for name in MANNERS if hasattr(self._source, name)})
 
     def _import(self) -> object:
         module, _, path = self._target.partition(":")
