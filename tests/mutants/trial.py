@@ -86,7 +86,7 @@ class Trial:
         begun = time.monotonic()
         tests = [path for path in TIERS[tier] if (self._tree / path).exists()]
         process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", *tests],
+            [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "--no-header", "-p", "no:cacheprovider", *tests],
             cwd=self._tree,
             env=self._environment(),
             stdout=subprocess.PIPE,
