@@ -181,6 +181,7 @@ enum shmlimit_status limiter_enter(struct limiter *l, const struct request *requ
     if (status != SHMLIMIT_QUEUED)
         return status;
     permit->word = slot_moved(permit->word, SLOT_HELD);
+    permit->request = *request;
     status = queue_grant(l, false, &outlook);
     if (status != SHMLIMIT_OK && limiter_leave(l, permit) != SHMLIMIT_WOULD_BLOCK)
         return status;
@@ -192,13 +193,22 @@ enum shmlimit_status limiter_enter(struct limiter *l, const struct request *requ
     return SHMLIMIT_QUEUED;
 }
 
-enum shmlimit_status limiter_wait(struct limiter *l, struct permit *permit, uint64_t deadline_us)
+/* Granted and taken back by the watchdog before this process looked: it was stopped, and still waits for its turn. */
+static enum shmlimit_status queue_again(struct limiter *l, struct permit *permit)
 {
-    enum shmlimit_status status, left;
+    struct request request = permit->request;
+    enum shmlimit_status status = request.weight_milli ? limiter_enter(l, &request, permit) : SHMLIMIT_LOST;
 
-    if (permit->epoch != limiter_epoch())
-        return SHMLIMIT_LOST; /* the parent waits in this slot */
-    status = park_until(l, permit, deadline_us);
+    if (status == SHMLIMIT_OK)
+        count64(&l->participants[l->index].queued_grants);
+    return status;
+}
+
+/* The wait in this slot is over, for the reason that park_until() gave. */
+static enum shmlimit_status conclude(struct limiter *l, struct permit *permit, enum shmlimit_status status)
+{
+    enum shmlimit_status left;
+
     if (status == SHMLIMIT_INTERRUPTED || status == SHMLIMIT_POLLER_WANTED)
         return status;
     if (status != SHMLIMIT_OK) {
@@ -212,6 +222,21 @@ enum shmlimit_status limiter_wait(struct limiter *l, struct permit *permit, uint
     hold_granted(l, permit);
     count64(&l->participants[l->index].queued_grants);
     return SHMLIMIT_OK;
+}
+
+enum shmlimit_status limiter_wait(struct limiter *l, struct permit *permit, uint64_t deadline_us)
+{
+    if (permit->epoch != limiter_epoch())
+        return SHMLIMIT_LOST; /* the parent waits in this slot */
+    for (uint32_t steps = 0; steps < STEPS_MAX; steps++) {
+        enum shmlimit_status status = park_until(l, permit, deadline_us);
+
+        if (status != SHMLIMIT_LOST)
+            return conclude(l, permit, status);
+        if ((status = queue_again(l, permit)) != SHMLIMIT_QUEUED)
+            return status;
+    }
+    return SHMLIMIT_CORRUPT;
 }
 
 enum shmlimit_status limiter_leave(struct limiter *l, struct permit *permit)

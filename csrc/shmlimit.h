@@ -137,6 +137,7 @@ struct permit {
     uint64_t epoch; /* the process that got it: elsewhere (after fork) it is inert */
     uint64_t look_at_us; /* waiting: when to look again though nobody woke us; 0: not yet looked */
     uint64_t admitted_us; /* host time, once admitted */
+    struct request request; /* waiting: what for; its label must stay readable until the wait ends */
 };
 
 /* ---- Attaching. None of these blocks. */
@@ -158,6 +159,8 @@ uint64_t limiter_epoch(void);
 enum shmlimit_status limiter_try(struct limiter *l, const struct request *request, struct permit *permit);
 /* SHMLIMIT_OK: admitted. SHMLIMIT_QUEUED: follow with limiter_wait until another answer, or limiter_leave. */
 enum shmlimit_status limiter_enter(struct limiter *l, const struct request *request, struct permit *permit);
+/* A process that was stopped until what it waited for had been granted and taken back as overdue queues again, in its
+ * old turn. */
 enum shmlimit_status limiter_wait(struct limiter *l, struct permit *permit, uint64_t deadline_us);
 /* Leaves the queue. SHMLIMIT_OK: left; SHMLIMIT_QUEUED never; SHMLIMIT_WOULD_BLOCK: admitted meanwhile, the permit is held. */
 enum shmlimit_status limiter_leave(struct limiter *l, struct permit *permit);

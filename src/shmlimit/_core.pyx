@@ -369,6 +369,8 @@ cdef class Permit:
     cdef limiter *origin
     cdef permit c
     cdef readonly object label
+    # The label as the core reads it, should it have to queue again.
+    cdef bytes text
     cdef uint64_t released_us
     # Queued: still to be admitted. Held: admitted, and not yet released here.
     cdef bint is_queued, is_held
@@ -489,7 +491,7 @@ cdef class LimiterBase:
     ) except -1:
         """limiter_try or limiter_enter: SHMLIMIT_OK, _WOULD_BLOCK or _QUEUED."""
         cdef request wanted
-        cdef bytes text = None
+        cdef bytes text
         cdef int status
         wanted.weight_milli = weight_milli_of(weight)
         wanted.priority = priority
@@ -501,6 +503,7 @@ cdef class LimiterBase:
             wanted.label = text
             wanted.label_length = len(text)
             permit.label = label
+            permit.text = text
         if may_queue:
             status = limiter_enter(&self.attachment.c, &wanted, &permit.c)
         else:

@@ -67,7 +67,48 @@ static void an_admitted_waiter_is_watched_too(void)
     pass(1);
     CHECK_EQUAL(sweep(&me), 1);
     CHECK(!is_in());
-    CHECK_EQUAL(limiter_wait(&other, &waiting, UINT64_MAX), SHMLIMIT_LOST);
+    end();
+}
+
+static void a_waiter_that_was_stopped_until_its_permit_was_overdue_queues_again_in_its_turn(void)
+{
+    struct request request = {.weight_milli = 500, .priority = -3, .since_ns = 77, .label = "turn", .label_length = 4};
+    uint32_t first;
+
+    begin_watched();
+    CHECK_EQUAL(limiter_enter(&other, &request, &waiting), SHMLIMIT_QUEUED);
+    first = waiting.slot;
+    release(0);
+    pass(COOLDOWN_US);
+    CHECK_EQUAL(look(), 1);
+    pass(TIMEOUT_US);
+    CHECK_EQUAL(sweep(&me), 1);
+    pass(COOLDOWN_US);
+    hold_again(&waiting); /* by now its slot is another's */
+    CHECK_EQUAL(limiter_wait(&other, &waiting, UINT64_MAX), SHMLIMIT_INTERRUPTED);
+    CHECK(waiting.slot != first);
+    CHECK_EQUAL(slot_state(load64(&me.slots[waiting.slot].word)), SLOT_WAITING);
+    CHECK_EQUAL(load32(&me.slots[waiting.slot].weight_milli), 500);
+    CHECK_EQUAL((int32_t)load32(&me.slots[waiting.slot].priority), -3);
+    CHECK_EQUAL(load64(&me.slots[waiting.slot].since_ns), 77);
+    CHECK_EQUAL((uint32_t)load64(&me.labels[waiting.slot].text[0]), (uint32_t)('t' | 'u' << 8 | 'r' << 16 | 'n' << 24));
+    CHECK_EQUAL(limiter_wait(&other, &waiting, fake_os.now_us), SHMLIMIT_TIMED_OUT);
+    end();
+}
+
+static void such_a_waiter_is_admitted_at_once_where_there_is_room_again(void)
+{
+    begin_watched();
+    queue();
+    release(0);
+    pass(COOLDOWN_US);
+    CHECK_EQUAL(look(), 1);
+    pass(TIMEOUT_US);
+    CHECK_EQUAL(sweep(&me), 1);
+    pass(COOLDOWN_US);
+    CHECK_EQUAL(limiter_wait(&other, &waiting, UINT64_MAX), SHMLIMIT_OK);
+    CHECK(is_in());
+    CHECK_EQUAL(scratch_used_milli(&me), 1000);
     end();
 }
 
@@ -111,6 +152,8 @@ int main(int argc, char **argv)
         PROPERTY(a_touch_restarts_the_watchdogs_clock),
         PROPERTY(the_watchdog_counts_what_it_takes_from_its_own_process_too),
         PROPERTY(an_admitted_waiter_is_watched_too),
+        PROPERTY(a_waiter_that_was_stopped_until_its_permit_was_overdue_queues_again_in_its_turn),
+        PROPERTY(such_a_waiter_is_admitted_at_once_where_there_is_room_again),
         PROPERTY(a_late_release_changes_nothing),
         PROPERTY(without_a_time_out_nothing_is_taken_back),
     };
