@@ -1,0 +1,156 @@
+"""The rules that a storm's history is judged by, offline; each accuses only what no interleaving can excuse.
+
+`python -m tests.storm.checker COURSE DIRECTORY` judges kept journals again.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.storm.course import COURSES, Course
+from tests.storm.history import NEVER, SECOND, Call, History, read
+from tests.storm.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Times in a segment are whole microseconds.
+_GRAIN = 2_000
+# So many looks in a row may find a caller waiting where there is room: 2 s, and more on a busy machine.
+PATIENCE = 200
+# A dead holder's room counts as taken for so long: what is judged is whether the living are served, not how fast.
+_RECLAIM = 2 * SECOND
+
+
+class Checker:
+    """Judges one history.
+
+    Args:
+        history: What was.
+        course: What was meant to be.
+    """
+
+    def __init__(self, history: History, course: Course) -> None:
+        self._history = history
+        self._course = course
+        self._limits = Limits(history.limits, history.reports)
+        self._cooldown = int(course.cooldown * SECOND) - _GRAIN if course.cooldown else 0
+
+    def violations(self) -> list[str]:
+        """Every breach of a rule, in words; none: all was well."""
+        return [
+            *self._history.errors,
+            *self._lost(),
+            *self._over_the_limit(),
+            *self._admitted_in_a_pause(),
+            *self._admitted_by_a_retired_segment(),
+            *self._overtaken(),
+            *self._left_waiting(),
+        ]
+
+    def _lost(self) -> Iterator[str]:
+        """A permit is the holder's until it releases it, or the watchdog may take it."""
+        for call in self._history.calls:
+            if call.released != NEVER and not call.was_held and call.released < call.kept_until:
+                yield f"{call.label}: its permit was lost within {_ms(call.called, call.released)}"
+
+    def _over_the_limit(self) -> Iterator[str]:
+        """Those that surely held at once had room together when the last of them was admitted at the earliest."""
+        events = []
+        for call in self._history.calls:
+            begin, end = call.admitted_by, call.held_until + self._cooldown
+            if begin < min(end, NEVER):
+                events += [(begin, 1, call), (end, 0, call)]
+        holding: dict[str, Call] = {}
+        for at, is_begin, call in sorted(events, key=lambda event: event[:2]):
+            if not is_begin:
+                del holding[call.label]
+                continue
+            holding[call.label] = call
+            together = [one for one in holding.values() if one.inode == call.inode]
+            limit = self._limits.most(max(one.admitted_from for one in together), at) * 1000
+            if (weight := sum(one.weight for one in together)) > limit:
+                labels = ", ".join(sorted(one.label for one in together))
+                yield f"{call.label}: {weight} thousandths were held under a limit of {limit}: {labels}"
+
+    def _admitted_in_a_pause(self) -> Iterator[str]:
+        """Nobody is admitted between the return of pause() and its end, or the begin of what may end it earlier."""
+        changes = self._history.pauses
+        pauses = []
+        for number, pause in enumerate(changes):
+            end = pause.begun + pause.value - _GRAIN
+            if number + 1 < len(changes):
+                end = min(end, changes[number + 1].begun)
+            if end > pause.done:
+                pauses.append((pause.done, end))
+        for call in self._history.calls:
+            for begin, end in pauses:
+                if begin < call.admitted_from and call.admitted_by < end:
+                    yield f"{call.label}: was admitted {_ms(begin, call.admitted_by)} into a pause of {_ms(begin, end)}"
+
+    def _admitted_by_a_retired_segment(self) -> Iterator[str]:
+        for call in self._history.calls:
+            retired = self._history.retired.get(call.inode, NEVER)
+            if retired < call.called and call.admitted_by < NEVER:
+                yield f"{call.label}: was admitted by a segment that was retired {_ms(retired, call.called)} before"
+
+    def _overtaken(self) -> Iterator[str]:
+        """Nobody was admitted while somebody surely waited who goes before them, and who might have been admitted."""
+        waiters = sorted((call for call in self._history.calls if call.queued < NEVER), key=lambda call: call.queued)
+        admitted = sorted(
+            (call for call in self._history.calls if call.admitted_by < NEVER), key=lambda call: call.admitted_from
+        )
+        waiting: list[Call] = []
+        next_waiter = 0
+        for call in admitted:
+            while next_waiter < len(waiters) and waiters[next_waiter].queued < call.admitted_from:
+                waiting.append(waiters[next_waiter])
+                next_waiter += 1
+            waiting = [one for one in waiting if one.waits_until > call.admitted_from]
+            for one in waiting:
+                if one.waits_until > call.admitted_by and self._goes_before(one, call):
+                    yield (
+                        f"{call.label} (priority {call.priority}, age {call.age}) was admitted while {one.label} "
+                        f"(priority {one.priority}, age {one.age}) waited {_ms(one.queued, one.waits_until)}"
+                    )
+
+    def _goes_before(self, waiter: Call, call: Call) -> bool:
+        if waiter.inode != call.inode:
+            return False
+        if waiter.weight > self._limits.least(call.admitted_from, call.admitted_by) * 1000:
+            return False
+        if call.is_try:
+            return True
+        rank, other = (-waiter.priority, waiter.age), (-call.priority, call.age)
+        return rank < other or (rank == other and waiter.queued < call.called)
+
+    def _left_waiting(self) -> Iterator[str]:
+        """Nobody that could run waited, look after look, while there was room for anybody."""
+        room = self._looks_with_room()
+        for call in self._history.calls:
+            if call.queued == NEVER:
+                continue
+            stops = self._history.stops.get(int(call.label.split("-")[0]), [])
+            looks = 0
+            for at in self._history.pulses:
+                is_idle = call.queued < at < call.waits_until and at in room.get(call.inode, ())
+                is_stopped = any(begin <= at <= end for begin, end in stops)
+                looks = looks + 1 if is_idle and not is_stopped else 0
+                if looks == PATIENCE:
+                    yield f"{call.label}: waited for {PATIENCE} looks while there was room"
+                    break
+
+    def _looks_with_room(self) -> dict[int, set[int]]:
+        """The looks, by segment, at which the heaviest would have fitted."""
+        return {}
+
+
+def _ms(begin: int, end: int) -> str:
+    return f"{(end - begin) / 1e6:.3f} ms"
+
+
+if __name__ == "__main__":
+    _course = COURSES[sys.argv[1]]
+    print("\n".join(Checker(read(Path(sys.argv[2]), _course), _course).violations()) or "all was well")

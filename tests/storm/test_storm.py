@@ -1,0 +1,75 @@
+"""Storms: many processes that are killed, stopped, cancelled, forked and replaced while the settings change under them.
+
+What is done is made of a seed, which is printed and repeated with SHMLIMIT_STORM_SEED; what comes of it is up to the
+kernel. So a failed storm keeps its journals, and `python -m tests.storm.checker COURSE DIRECTORY` judges them again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import random
+import shutil
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shmlimit import Limiter, segment
+from shmlimit.cli import health
+from tests.lifecycle.books import all_is_free
+from tests.storm.checker import Checker
+from tests.storm.course import COURSES, Course
+from tests.storm.director import HANG, Director
+from tests.storm.history import read
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# Seconds of all courses together, and of one round: what it leaves in journals is judged, and then removed.
+_SHORT = 18.0
+_LONG = 4 * 3600.0
+_ROUND = 20.0
+_CROWD = 64
+
+
+@pytest.fixture
+def rounds(is_long: bool, seconds: float | None) -> list[float]:
+    """How long each round of a course takes."""
+    total = seconds or (_LONG if is_long else _SHORT)
+    each = total / len(COURSES)
+    n = max(1, round(each / _ROUND))
+    return [each / n] * n
+
+
+@pytest.mark.parametrize("course", COURSES.values(), ids=COURSES)
+def test_storm(course: Course, name: str, tmp_path: Path, rounds: list[float], is_long: bool) -> None:
+    seed = int(os.environ.get("SHMLIMIT_STORM_SEED") or random.SystemRandom().getrandbits(32))
+    if is_long:
+        course = dataclasses.replace(course, callers=_CROWD)
+    for number, seconds in enumerate(rounds):
+        directory = tmp_path / f"{seed}"
+        directory.mkdir()
+        print(f"{course.name}: round {number + 1} of {len(rounds)}, {seconds:.1f} s, SHMLIMIT_STORM_SEED={seed}")
+        with Director(directory, name, course, seed) as director:
+            director.run(seconds)
+        begun = time.monotonic()
+        history = read(directory, course)
+        violations = Checker(history, course).violations()
+        print(f"{len(history.calls)} calls, judged in {time.monotonic() - begun:.1f} s")
+        assert not violations, "\n".join([f"{len(violations)} violations, see {directory}:", *violations[:10]])
+        everything_is_free(name, course.limit)
+        shutil.rmtree(directory)
+        seed = random.Random(seed).getrandbits(32)
+
+
+def everything_is_free(name: str, limit: int) -> None:
+    """Nobody is attached, holds or waits; the limit can be had in full, and no more."""
+    limiter = Limiter(name)
+    all_is_free(limiter)
+    assert segment.attach(name).living() == []
+    permits = [limiter.acquire(timeout=HANG) for _ in range(limit)]
+    assert limiter.try_acquire() is None
+    for permit in permits:
+        assert permit.release()
+    assert not [finding for finding in health.examine(name) if finding.level == "FAILED"]
