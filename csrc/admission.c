@@ -1,6 +1,7 @@
 #include "admission.h"
 
 #include "os.h"
+#include "patience.h"
 
 struct move {
     enum slot_state from, to;
@@ -43,7 +44,7 @@ enum shmlimit_status admission_settle(struct limiter *l, uint64_t *a)
 {
     shared64 *at = &l->header->admission.word;
 
-    for (uint32_t steps = 0; steps < STEPS_MAX; steps++) {
+    for (uint32_t pass = 0; patience_lasts(pass, 0); pass++) {
         uint64_t seen = load64(at), x;
         enum admission_op op = admission_op(seen);
         struct slot *slot;
@@ -97,7 +98,7 @@ void admission_bump(struct limiter *l)
 {
     shared64 *at = &l->header->admission.word;
 
-    for (uint32_t steps = 0; steps < STEPS_MAX; steps++) {
+    for (uint32_t pass = 0; patience_lasts(pass, 0); pass++) {
         uint64_t a = load64(at);
 
         /* version + 1, all else kept, a pending operation too. Pairs with the CAS of whoever read settings under a.

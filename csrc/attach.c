@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "admission.h"
+#include "patience.h"
 #include "queue.h"
 #include "reaper.h"
 
@@ -145,6 +146,7 @@ enum shmlimit_status limiter_attach(struct limiter *l, const char *path, bool ob
     enum shmlimit_status status;
 
     *fault = (struct fault){0};
+    patience_begin();
     pthread_mutex_lock(&registry_lock);
     if ((status = process_start(fault)) == SHMLIMIT_OK
         && (status = segment_open(l, path, observer, fault)) == SHMLIMIT_OK) {
@@ -163,6 +165,7 @@ void limiter_detach(struct limiter *l)
     uint32_t taken_back = 0;
     struct queue_outlook outlook;
 
+    patience_begin();
     pthread_mutex_lock(&registry_lock);
     for (struct limiter **at = &registry; *at; at = &(*at)->next)
         if (*at == l) {
@@ -202,16 +205,22 @@ enum shmlimit_status attach_renew(struct limiter *l)
     return status;
 }
 
-enum shmlimit_status limiter_renew(struct limiter *l) { return attach_ready(l); }
+enum shmlimit_status limiter_renew(struct limiter *l)
+{
+    patience_begin();
+    return attach_ready(l);
+}
 
 enum shmlimit_status limiter_retire(struct limiter *l)
 {
     shared32 *flags = &l->header->settings.flags;
-    uint32_t seen = load32(flags);
+    uint32_t seen = load32(flags), pass = 0;
 
+    patience_begin();
     /* flags -> flags | RETIRED, for ever. Pairs with gate_read() of every admission after the bump.
      * Crash: before: slow paths find the lost name by themselves; after: nobody is admitted, releases still work. */
-    while (!(seen & FLAG_RETIRED) && !atomic_compare_exchange_strong(flags, &seen, seen | FLAG_RETIRED))
+    while (!(seen & FLAG_RETIRED) && patience_lasts(pass++, 0)
+           && !atomic_compare_exchange_strong(flags, &seen, seen | FLAG_RETIRED))
         STEP();
     admission_bump(l);
     add32(&l->header->poller.bell, 1);

@@ -3,6 +3,7 @@
 #include "attach.h"
 #include "os.h"
 #include "park.h"
+#include "patience.h"
 #include "queue.h"
 #include "reaper.h"
 
@@ -83,7 +84,7 @@ static enum shmlimit_status admit_slow(struct limiter *l, struct permit *permit,
 {
     bool made_room = false, expired = false;
 
-    for (uint32_t steps = 0; steps < GRANT_STEPS_MAX; steps++) {
+    for (uint32_t pass = 0; patience_lasts(pass, l->n_slots); pass++) {
         enum shmlimit_status status;
         struct gate_view view;
         uint64_t a;
@@ -157,96 +158,18 @@ static enum shmlimit_status enter(struct limiter *l, const struct request *reque
 
 enum shmlimit_status limiter_try(struct limiter *l, const struct request *request, struct permit *permit)
 {
+    patience_begin();
     return enter(l, request, permit, false);
 }
 
-/* Wakes the poller: a waiter wants a sample, or a slot has been released that a sample must confirm. */
-static void ring(struct limiter *l)
-{
-    struct poller *poller = &l->header->poller;
-
-    if (!(load32(&l->header->settings.flags) & FLAG_USAGE) && !load64(&l->header->gate.word))
-        return;
-    /* bell -> bell + 1. Pairs with poller_census(), which reads it first. Crash before the wake: the poller's own
-     * period, a second while anybody waits. */
-    add32(&poller->bell, 1);
-    os_futex_wake(&poller->bell);
-}
-
-enum shmlimit_status limiter_enter(struct limiter *l, const struct request *request, struct permit *permit)
-{
-    enum shmlimit_status status = enter(l, request, permit, true);
-    struct queue_outlook outlook;
-
-    if (status != SHMLIMIT_QUEUED)
-        return status;
-    permit->word = slot_moved(permit->word, SLOT_HELD);
-    permit->request = *request;
-    status = queue_grant(l, false, &outlook);
-    if (status != SHMLIMIT_OK && limiter_leave(l, permit) != SHMLIMIT_WOULD_BLOCK)
-        return status;
-    if (load64(&l->slots[permit->slot].word) == permit->word) {
-        hold_granted(l, permit);
-        return SHMLIMIT_OK;
-    }
-    ring(l);
-    return SHMLIMIT_QUEUED;
-}
-
-/* Granted and taken back by the watchdog before this process looked: it was stopped, and still waits for its turn. */
-static enum shmlimit_status queue_again(struct limiter *l, struct permit *permit)
-{
-    struct request request = permit->request;
-    enum shmlimit_status status = request.weight_milli ? limiter_enter(l, &request, permit) : SHMLIMIT_LOST;
-
-    if (status == SHMLIMIT_OK)
-        count64(&l->participants[l->index].queued_grants);
-    return status;
-}
-
-/* The wait in this slot is over, for the reason that park_until() gave. */
-static enum shmlimit_status conclude(struct limiter *l, struct permit *permit, enum shmlimit_status status)
-{
-    enum shmlimit_status left;
-
-    if (status == SHMLIMIT_INTERRUPTED || status == SHMLIMIT_POLLER_WANTED)
-        return status;
-    if (status != SHMLIMIT_OK) {
-        left = limiter_leave(l, permit);
-        if (left != SHMLIMIT_WOULD_BLOCK) {
-            if (status == SHMLIMIT_TIMED_OUT)
-                count64(&l->participants[l->index].timeouts);
-            return status;
-        }
-    }
-    hold_granted(l, permit);
-    count64(&l->participants[l->index].queued_grants);
-    return SHMLIMIT_OK;
-}
-
-enum shmlimit_status limiter_wait(struct limiter *l, struct permit *permit, uint64_t deadline_us)
-{
-    if (permit->epoch != limiter_epoch())
-        return SHMLIMIT_LOST; /* the parent waits in this slot */
-    for (uint32_t steps = 0; steps < STEPS_MAX; steps++) {
-        enum shmlimit_status status = park_until(l, permit, deadline_us);
-
-        if (status != SHMLIMIT_LOST)
-            return conclude(l, permit, status);
-        if ((status = queue_again(l, permit)) != SHMLIMIT_QUEUED)
-            return status;
-    }
-    return SHMLIMIT_CORRUPT;
-}
-
-enum shmlimit_status limiter_leave(struct limiter *l, struct permit *permit)
+static enum shmlimit_status leave(struct limiter *l, struct permit *permit)
 {
     uint64_t waiting = slot_word(SLOT_WAITING, slot_participant(permit->word), slot_generation(permit->word));
     struct queue_outlook outlook;
 
     if (permit->epoch != limiter_epoch())
         return SHMLIMIT_LOST;
-    for (uint32_t steps = 0; steps < STEPS_MAX; steps++) {
+    for (uint32_t pass = 0; patience_lasts(pass, 0); pass++) {
         uint64_t a, x;
         enum shmlimit_status status = admission_settle(l, &a);
 
@@ -263,12 +186,104 @@ enum shmlimit_status limiter_leave(struct limiter *l, struct permit *permit)
     return SHMLIMIT_CORRUPT;
 }
 
+/* Wakes the poller: a waiter wants a sample, or a slot has been released that a sample must confirm. */
+static void ring(struct limiter *l)
+{
+    struct poller *poller = &l->header->poller;
+
+    if (!(load32(&l->header->settings.flags) & FLAG_USAGE) && !load64(&l->header->gate.word))
+        return;
+    /* bell -> bell + 1. Pairs with poller_census(), which reads it first. Crash before the wake: the poller's own
+     * period, a second while anybody waits. */
+    add32(&poller->bell, 1);
+    os_futex_wake(&poller->bell);
+}
+
+static enum shmlimit_status queue_up(struct limiter *l, const struct request *request, struct permit *permit)
+{
+    enum shmlimit_status status = enter(l, request, permit, true);
+    struct queue_outlook outlook;
+
+    if (status != SHMLIMIT_QUEUED)
+        return status;
+    permit->word = slot_moved(permit->word, SLOT_HELD);
+    permit->request = *request;
+    status = queue_grant(l, false, &outlook);
+    if (status != SHMLIMIT_OK && leave(l, permit) != SHMLIMIT_WOULD_BLOCK)
+        return status;
+    if (load64(&l->slots[permit->slot].word) == permit->word) {
+        hold_granted(l, permit);
+        return SHMLIMIT_OK;
+    }
+    ring(l);
+    return SHMLIMIT_QUEUED;
+}
+
+enum shmlimit_status limiter_enter(struct limiter *l, const struct request *request, struct permit *permit)
+{
+    patience_begin();
+    return queue_up(l, request, permit);
+}
+
+/* Granted and taken back by the watchdog before this process looked: it was stopped, and still waits for its turn. */
+static enum shmlimit_status queue_again(struct limiter *l, struct permit *permit)
+{
+    struct request request = permit->request;
+    enum shmlimit_status status = request.weight_milli ? queue_up(l, &request, permit) : SHMLIMIT_LOST;
+
+    if (status == SHMLIMIT_OK)
+        count64(&l->participants[l->index].queued_grants);
+    return status;
+}
+
+/* The wait in this slot is over, for the reason that park_until() gave. */
+static enum shmlimit_status conclude(struct limiter *l, struct permit *permit, enum shmlimit_status status)
+{
+    enum shmlimit_status left;
+
+    if (status == SHMLIMIT_INTERRUPTED || status == SHMLIMIT_POLLER_WANTED)
+        return status;
+    if (status != SHMLIMIT_OK) {
+        left = leave(l, permit);
+        if (left != SHMLIMIT_WOULD_BLOCK) {
+            if (status == SHMLIMIT_TIMED_OUT)
+                count64(&l->participants[l->index].timeouts);
+            return status;
+        }
+    }
+    hold_granted(l, permit);
+    count64(&l->participants[l->index].queued_grants);
+    return SHMLIMIT_OK;
+}
+
+enum shmlimit_status limiter_wait(struct limiter *l, struct permit *permit, uint64_t deadline_us)
+{
+    if (permit->epoch != limiter_epoch())
+        return SHMLIMIT_LOST; /* the parent waits in this slot */
+    patience_begin();
+    for (uint32_t pass = 0; patience_lasts(pass, 0); pass++) {
+        enum shmlimit_status status = park_until(l, permit, deadline_us);
+
+        if (status != SHMLIMIT_LOST)
+            return conclude(l, permit, status);
+        if ((status = queue_again(l, permit)) != SHMLIMIT_QUEUED)
+            return status;
+    }
+    return SHMLIMIT_INTERRUPTED;
+}
+
+enum shmlimit_status limiter_leave(struct limiter *l, struct permit *permit)
+{
+    patience_begin();
+    return leave(l, permit);
+}
+
 /* The slot is COOLING and nothing will look at when it cools: back to FREE at once, or left to whoever changes A. */
 static void expire_now(struct limiter *l, const struct permit *permit)
 {
     uint64_t cooling = slot_moved(permit->word, SLOT_COOLING), a;
 
-    for (uint32_t steps = 0; steps < STEPS_MAX; steps++)
+    for (uint32_t pass = 0; patience_lasts(pass, 0); pass++)
         if (admission_settle(l, &a) != SHMLIMIT_OK || load64(&l->slots[permit->slot].word) != cooling
             || admission_expire(l, a, permit->slot, cooling))
             return;
@@ -280,6 +295,7 @@ bool limiter_release(struct limiter *l, const struct permit *permit)
     uint64_t cool_until_us = gate_cool_until_us(l, has_waiters);
     struct queue_outlook outlook;
 
+    patience_begin();
     if (permit->epoch != limiter_epoch() || !slots_cool(l, permit->slot, permit->word, cool_until_us))
         return false;
     if (!cool_until_us)
@@ -298,6 +314,7 @@ bool limiter_holds(const struct limiter *l, const struct permit *permit)
 
 bool limiter_touch(struct limiter *l, const struct permit *permit)
 {
+    patience_begin();
     if (!limiter_holds(l, permit))
         return false;
     slots_stamp(&l->slots[permit->slot], &l->slots[permit->slot].touched, slot_generation(permit->word), os_now_us());
@@ -307,8 +324,10 @@ bool limiter_touch(struct limiter *l, const struct permit *permit)
 enum shmlimit_status limiter_reap(struct limiter *l, uint32_t *taken_back)
 {
     struct queue_outlook outlook;
-    enum shmlimit_status status = attach_ready(l);
+    enum shmlimit_status status;
 
+    patience_begin();
+    status = attach_ready(l);
     *taken_back = 0;
     if (status == SHMLIMIT_OK && (status = reaper_sweep_table(l, taken_back)) == SHMLIMIT_OK)
         status = queue_grant(l, false, &outlook);

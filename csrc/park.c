@@ -4,6 +4,7 @@
 
 #include "attach.h"
 #include "os.h"
+#include "patience.h"
 #include "queue.h"
 #include "reaper.h"
 
@@ -80,7 +81,7 @@ enum shmlimit_status park_until(struct limiter *l, struct permit *permit, uint64
     uint64_t waiting = slot_word(SLOT_WAITING, slot_participant(permit->word), slot_generation(permit->word));
     bool was_woken = !permit->look_at_us;
 
-    for (;;) {
+    for (uint32_t pass = 0;; pass++) {
         /* Before the word: a wake between the two then changes what os_futex_wait() compares. */
         uint32_t wake = load32(&slot->wake);
         uint64_t x = load64(&slot->word), now_us;
@@ -91,6 +92,9 @@ enum shmlimit_status park_until(struct limiter *l, struct permit *permit, uint64
             return SHMLIMIT_OK;
         if (x != waiting)
             return SHMLIMIT_LOST;
+        /* Woken without end: to the caller's signals, and then on with fresh patience. */
+        if (!patience_lasts(pass, l->n_slots) || patience_is_low())
+            return SHMLIMIT_INTERRUPTED;
         if (can_never_fit(l, permit))
             return SHMLIMIT_NEVER_ADMISSIBLE;
         now_us = os_now_us();

@@ -2,6 +2,7 @@
 
 #include "admission.h"
 #include "os.h"
+#include "patience.h"
 #include "reaper.h"
 
 /* A tick that finds a slot released this long ago, with no cooldown to wait for, repairs somebody's lost grant. */
@@ -126,7 +127,7 @@ enum shmlimit_status queue_grant(struct limiter *l, bool is_tick, struct queue_o
     bool has_token = false, was_dead = false;
 
     *outlook = (struct queue_outlook){.head = NO_SLOT, .changes_at_us = NEVER_US};
-    for (uint32_t steps = 0; steps < GRANT_STEPS_MAX; steps++) {
+    for (uint32_t pass = 0; patience_lasts(pass, l->n_slots); pass++) {
         enum shmlimit_status status;
         struct gate_view view;
         struct scan scan;
@@ -177,7 +178,8 @@ enum shmlimit_status queue_grant(struct limiter *l, bool is_tick, struct queue_o
         wake_if_drowsy(l, scan.best);
         return SHMLIMIT_OK;
     }
-    return SHMLIMIT_CORRUPT;
+    /* After many admissions the rest is left to the ticks of those who still wait. */
+    return outlook->admitted ? SHMLIMIT_OK : SHMLIMIT_CORRUPT;
 }
 
 enum shmlimit_status queue_expire_one(struct limiter *l, uint64_t a, const struct gate_view *view, bool *found)

@@ -5,8 +5,6 @@
 #include "gate.h"
 
 #define NO_SLOT UINT32_MAX
-/* For loops whose every step reads all slots: a bound in seconds. */
-#define GRANT_STEPS_MAX 100000u
 
 struct queue_outlook {
     uint32_t head;           /* the slot of the waiter that is next; NO_SLOT: none can be */

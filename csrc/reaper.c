@@ -3,6 +3,7 @@
 #include "admission.h"
 #include "gate.h"
 #include "os.h"
+#include "patience.h"
 
 static bool cool(struct limiter *l, uint32_t slot, uint64_t held)
 {
@@ -50,7 +51,7 @@ static bool names(uint64_t x, uint32_t participant)
 static enum shmlimit_status vacate(struct limiter *l, uint32_t index, uint32_t participant, uint64_t reclaiming,
                                    uint32_t *taken_back)
 {
-    for (uint32_t steps = 0; steps < STEPS_MAX; steps++) {
+    for (uint32_t pass = 0; patience_lasts(pass, 0); pass++) {
         uint64_t x = load64(&l->slots[index].word);
         enum shmlimit_status status;
 

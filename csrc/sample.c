@@ -6,6 +6,7 @@
 #include "admission.h"
 #include "attach.h"
 #include "os.h"
+#include "patience.h"
 #include "queue.h"
 #include "reaper.h"
 
@@ -84,9 +85,13 @@ static enum shmlimit_status write_gate(struct limiter *l, uint32_t gate_count_mi
 {
     shared64 *at = &l->header->gate.word;
     struct queue_outlook outlook;
+    uint32_t pass = 0;
     uint64_t seen;
 
+    patience_begin();
     do {
+        if (!patience_lasts(pass++, 0))
+            return SHMLIMIT_CORRUPT;
         seen = load64(at);
         if (!l->is_poller || t0_us / 1000 * 1000 <= gate_t0_us(seen))
             return SHMLIMIT_LOST;

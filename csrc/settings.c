@@ -4,6 +4,7 @@
 #include "admission.h"
 #include "attach.h"
 #include "os.h"
+#include "patience.h"
 #include "queue.h"
 
 static enum shmlimit_status take_effect(struct limiter *l)
@@ -16,9 +17,10 @@ static enum shmlimit_status take_effect(struct limiter *l)
 
 static enum shmlimit_status change(struct limiter *l, shared64 *setting, uint64_t value)
 {
-    enum shmlimit_status status = attach_ready(l);
+    enum shmlimit_status status;
 
-    if (status != SHMLIMIT_OK)
+    patience_begin();
+    if ((status = attach_ready(l)) != SHMLIMIT_OK)
         return status;
     store64(setting, value);
     return take_effect(l);
@@ -54,33 +56,46 @@ enum shmlimit_status poller_set_lag(struct limiter *l, uint64_t settle_us, uint6
 enum shmlimit_status limiter_reset(struct limiter *l)
 {
     shared64 *at = &l->header->settings.limits;
-    enum shmlimit_status status = attach_ready(l);
+    enum shmlimit_status status;
+    uint32_t pass = 0;
     uint64_t seen;
 
-    if (status != SHMLIMIT_OK)
+    patience_begin();
+    if ((status = attach_ready(l)) != SHMLIMIT_OK)
         return status;
     /* limit -> configured, reduction forgotten, by CAS so that a limit set meanwhile stands.
      * Crash: before or after: one of the two limits, whole. */
-    do
+    do {
+        if (!patience_lasts(pass++, 0))
+            return SHMLIMIT_CORRUPT;
         seen = load64(at);
-    while (!cas64(at, seen, limits_word(limits_configured(seen), limits_configured(seen), 0)));
+    } while (!cas64(at, seen, limits_word(limits_configured(seen), limits_configured(seen), 0)));
     forget_refusal(l);
     return change(l, &l->header->settings.paused_until_us, 0);
 }
 
-enum shmlimit_status limiter_pause(struct limiter *l, uint64_t until_us, bool extend_only)
+static enum shmlimit_status pause_until(struct limiter *l, uint64_t until_us, bool extend_only)
 {
     shared64 *at = &l->header->settings.paused_until_us;
     enum shmlimit_status status = attach_ready(l);
+    uint32_t pass = 0;
     uint64_t seen;
 
     if (status != SHMLIMIT_OK)
         return status;
     /* until -> later (or another) until, by CAS so that the longest of several 429s stands. Crash: one of them, whole. */
-    do
+    do {
+        if (!patience_lasts(pass++, 0))
+            return SHMLIMIT_CORRUPT;
         seen = load64(at);
-    while (!(extend_only && seen >= until_us) && !cas64(at, seen, until_us));
+    } while (!(extend_only && seen >= until_us) && !cas64(at, seen, until_us));
     return take_effect(l);
+}
+
+enum shmlimit_status limiter_pause(struct limiter *l, uint64_t until_us, bool extend_only)
+{
+    patience_begin();
+    return pause_until(l, until_us, extend_only);
 }
 
 static uint32_t held_milli(const struct limiter *l)
@@ -112,8 +127,11 @@ static bool reduce(struct limiter *l, uint64_t admitted_us, uint64_t now_us)
 {
     shared64 *at = &l->header->settings.limits;
     uint64_t seen, lowered;
+    uint32_t pass = 0;
 
     do {
+        if (!patience_lasts(pass++, 0))
+            return false;
         seen = load64(at);
         if (limits_limit(seen) <= 1 || (admitted_us && admitted_us / 1000 * 1000 <= limits_reduced_us(seen)))
             return false;
@@ -130,7 +148,8 @@ enum shmlimit_status limiter_report_refusal(struct limiter *l, const struct perm
     enum shmlimit_status status;
 
     *reduced = false;
-    if ((status = limiter_pause(l, until_us, true)) != SHMLIMIT_OK)
+    patience_begin();
+    if ((status = pause_until(l, until_us, true)) != SHMLIMIT_OK)
         return status;
     count64(&l->header->queue.rate_limited);
     note_full(l, permit && limiter_holds(l, permit) ? permit->weight_milli : 0, now_us);

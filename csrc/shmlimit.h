@@ -5,6 +5,7 @@
  *   claims a slot, fills in its record, and has it admitted; the sum of what is admitted lives in one 64-bit
  *   word A. Layers, each using only those before it:
  *     atomic.h, os.h       the two seams: shared memory accesses, operating system
+ *     patience.h           one bound for all loops of a call
  *     words.h, layout.h    the bits and the bytes, with a state table beside each word
  *     segment              one file, mapped and checked: format, open, close
  *     slots                the moves of a slot that do not change the sum: claim, give back, cool; stamps
@@ -49,7 +50,8 @@
  *
  * BOUNDS
  *   Every index read from shared memory is range-checked after one load, every loop is bounded: by the table, or by
- *   STEPS_MAX where it retries because others made progress. Beyond that the answer is SHMLIMIT_CORRUPT.
+ *   the call's patience (patience.h) where it retries because others made progress. Beyond that the answer is
+ *   SHMLIMIT_CORRUPT, within half a second.
  *
  * NOT PROMISED
  *   Detecting a dead thread in a living process (the watchdog's work), and that a raw clone() without atfork
@@ -62,8 +64,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-
-#define STEPS_MAX 1000000u
 
 enum shmlimit_status {
     SHMLIMIT_OK,

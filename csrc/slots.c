@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "patience.h"
+
 uint32_t slots_high_water(const struct limiter *l)
 {
     uint32_t high_water = load32(&l->header->queue.high_water);
@@ -11,13 +13,17 @@ uint32_t slots_high_water(const struct limiter *l)
 
 /* old -> index + 1, before the slot can be CLAIMED, so that every sweep up to it sees every claimed slot.
  * Crash: before: nothing; after: sweeps look at one more FREE slot. */
-static void raise_high_water(struct limiter *l, uint32_t index)
+static bool raise_high_water(struct limiter *l, uint32_t index)
 {
     shared32 *at = &l->header->queue.high_water;
     uint32_t seen = load32(at);
 
-    while (seen <= index && !atomic_compare_exchange_strong(at, &seen, index + 1))
+    for (uint32_t pass = 0; seen <= index && !atomic_compare_exchange_strong(at, &seen, index + 1); pass++) {
+        if (!patience_lasts(pass, 0))
+            return false;
         STEP();
+    }
+    return true;
 }
 
 static bool claim(struct limiter *l, uint32_t index, uint64_t *word)
@@ -27,7 +33,8 @@ static bool claim(struct limiter *l, uint32_t index, uint64_t *word)
 
     if (slot_state(x) != SLOT_FREE)
         return false;
-    raise_high_water(l, index);
+    if (!raise_high_water(l, index))
+        return false;
     *word = slot_word(SLOT_CLAIMED, l->index, slot_generation(x) + 1);
     /* FREE -> CLAIMED(me, generation + 1). Pairs with the EXPIRE or CANCEL that freed it.
      * Crash: before: nothing; after: the slot names us and reaper_reclaim() gives it back. */
@@ -81,7 +88,7 @@ void slots_give_back(struct limiter *l, uint32_t index, uint64_t word)
 
 void slots_stamp(struct slot *slot, shared64 *at, uint64_t generation, uint64_t at_us)
 {
-    for (uint32_t steps = 0; steps < STEPS_MAX; steps++) {
+    for (uint32_t pass = 0; patience_lasts(pass, 0); pass++) {
         /* The word after the stamp, so that `seen` is from this occupancy or before. */
         uint64_t seen = load64(at), x = load64(&slot->word);
 
