@@ -31,6 +31,8 @@ class Build:
     rounds: int | None = None
     """How many rounds a program that repeats itself takes; None: its own number."""
     compiler: str = os.environ.get("CC", "gcc")
+    link: tuple[str, ...] = ()
+    """What the linker is told besides: a fuzzer brings its own main()."""
 
     def command(self, binary: Path) -> list[str]:
         # ThreadSanitizer cannot place its shadow memory where addresses are randomised too widely.
@@ -107,7 +109,7 @@ class Workshop:
             left_out = "os.o" if fakes_os else "fake_os.o"
             objects = [path for path in self._core(build, macros) if path.name != left_out]
             binary = self.directory / f"{sources[0].stem}-{build.name}-{len(self._binaries)}"
-            self.compile(build, [*macros, "-o", binary, *sources, *objects, "-lpthread"])
+            self.compile(build, [*macros, *build.link, "-o", binary, *sources, *objects, "-lpthread"])
             self._binaries[key] = binary
         return self._binaries[key]
 
