@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _HANG = 300
+# The session too, so that all that a run in several processes leaves can be found.
+_MARK = f"test-{os.getsid(0)}-{os.getpid()}-"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,6 +32,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=float,
         metavar="N",
         help="how long each random search goes on; default: its share of a short run",
+    )
+    effort.addoption(
+        "--tier", action="append", metavar="NAME", help="mutants are judged by this tier only (several times: by these)"
     )
 
 
@@ -64,7 +69,7 @@ def _watch_for_hangs(is_long: bool, seconds: float | None) -> Iterator[None]:
 @pytest.fixture
 def name() -> Iterator[str]:
     """A limiter's name that nobody else uses; its segment is removed at the end."""
-    chosen = f"test-{os.getpid()}-{secrets.token_hex(4)}"
+    chosen = f"{_MARK}{secrets.token_hex(4)}"
     yield chosen
     try:
         segment.destroy(chosen, force=True)  # ends its poller too
@@ -81,5 +86,4 @@ def _nothing_left() -> Iterator[None]:
 
 
 def _ours() -> set[str]:
-    mark = f".test-{os.getpid()}-"
-    return {entry for entry in os.listdir("/dev/shm") if mark in entry}  # noqa: PTH208
+    return {entry for entry in os.listdir("/dev/shm") if f".{_MARK}" in entry}  # noqa: PTH208

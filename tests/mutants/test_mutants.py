@@ -2,7 +2,7 @@
 
 By default only what rots is checked: that each fault still stands in the sources, compiles, and is in the table. With
 `--minutes N` a part that rotates by the day is built and must be killed by a tier that the table names; with `--long`
-all are tried by all tiers, and the table is written anew.
+all are tried by all tiers (or by each `--tier NAME`), and the table says what came of it.
 """
 
 from __future__ import annotations
@@ -38,19 +38,18 @@ def test_a_fault_stands_in_the_sources_and_compiles(mutant: Mutant, tmp_path: Pa
 
 
 def test_the_table_names_a_killer_of_every_mutant() -> None:
-    killers = table.read()
-    assert list(killers) == [mutant.name for mutant in MUTANTS], "write it anew: pytest tests/mutants --long"
-    assert not [name for name, tiers in killers.items() if not tiers]
+    survivors = [name for name, tiers in table.killers().items() if not tiers]
+    assert not survivors, "see which tier kills them: pytest tests/mutants --long -n2 -k NAME"
 
 
 def test_todays_part_of_the_mutants_is_killed(seconds: float | None, tmp_path: Path) -> None:
     if seconds is None:
-        pytest.skip("mutants are built and tried with --minutes N (a part) or --long (all)")
+        pytest.skip("mutants are built and tried with --minutes N (a part that rotates) or --long (all)")
     end = time.monotonic() + seconds
-    killers = table.read()
+    killers = table.killers()
     first = int(time.time() // 86400) * 7 % len(MUTANTS)
     for mutant in MUTANTS[first:] + MUTANTS[:first]:
-        tier = next(tier for tier in TIERS if tier in killers[mutant.name])
+        tier = killers[mutant.name][0]
         with Trial(mutant, tmp_path) as trial:
             verdict = trial.judge(tier)
         print(f"{mutant.name}: {verdict.by} ({verdict.seconds:.0f} s)")
@@ -59,18 +58,26 @@ def test_todays_part_of_the_mutants_is_killed(seconds: float | None, tmp_path: P
             break
 
 
-def test_every_mutant_is_killed_and_a_sound_copy_is_not(is_long: bool, tmp_path: Path) -> None:
+@pytest.fixture
+def tiers(pytestconfig: pytest.Config, is_long: bool) -> list[str]:
+    """The tiers that judge in a long run."""
     if not is_long:
-        pytest.skip("all mutants are tried by all tiers with --long, which takes hours")
+        pytest.skip("all tiers judge all mutants with --long, which takes hours")
+    return pytestconfig.getoption("--tier") or list(TIERS)
+
+
+def test_a_sound_copy_survives(tiers: list[str], tmp_path: Path) -> None:
     with Trial(None, tmp_path) as sound:
-        for tier in TIERS:
+        for tier in tiers:
             verdict = sound.judge(tier)
-            assert not verdict.is_killed, f"the tests fail without any fault: {verdict.by}"
-    verdicts = {}
-    for mutant in MUTANTS:
-        with Trial(mutant, tmp_path) as trial:
-            verdicts[mutant.name] = {tier: trial.judge(tier) for tier in TIERS}
-        print(f"{mutant.name}: {', '.join(tier for tier, one in verdicts[mutant.name].items() if one.is_killed)}")
-    table.write(verdicts)
-    survivors = [name for name, by_tier in verdicts.items() if not any(one.is_killed for one in by_tier.values())]
-    assert not survivors
+            assert not verdict.is_killed, f"the tests of {tier} fail without any fault: {verdict.by}"
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_mutant_is_killed(mutant: Mutant, tiers: list[str], tmp_path: Path) -> None:
+    with Trial(mutant, tmp_path) as trial:
+        verdicts = {tier: trial.judge(tier) for tier in tiers}
+    for tier, verdict in verdicts.items():
+        print(f"{tier}: {verdict.by or 'survived'} ({verdict.seconds:.0f} s)")
+    table.record(mutant, verdicts)
+    assert table.killers()[mutant.name], "no tier has killed it yet"
