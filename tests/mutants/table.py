@@ -29,27 +29,27 @@ def record(mutant: Mutant, verdicts: Mapping[str, Verdict], path: Path = PATH) -
     """Write these tiers' verdicts into the mutant's row and leave the rest; several processes may do it at once."""
     with (path.parent / "mutant.py").open() as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
-        rows = _rows(path)
-        rows[mutant.name] |= {tier: _MARKS[verdict.is_killed] for tier, verdict in verdicts.items()}
+        found = rows(path)
+        found[mutant.name] |= {tier: _MARKS[verdict.is_killed] for tier, verdict in verdicts.items()}
         lines = [f"| mutant | {' | '.join(TIERS)} |", f"|---|{'---|' * len(TIERS)}"]
-        lines += [f"| {name} | {' | '.join(row.values())} |" for name, row in rows.items()]
-        killed = [str(sum(row[tier] == "x" for row in rows.values())) for tier in TIERS]
-        path.write_text(_HEAD + "\n".join([*lines, f"| **killed of {len(rows)}** | {' | '.join(killed)} |"]) + "\n")
+        lines += [f"| {name} | {' | '.join(row.values())} |" for name, row in found.items()]
+        killed = [str(sum(row[tier] == "x" for row in found.values())) for tier in TIERS]
+        path.write_text(_HEAD + "\n".join([*lines, f"| **killed of {len(found)}** | {' | '.join(killed)} |"]) + "\n")
 
 
 def killers(path: Path = PATH) -> dict[str, list[str]]:
     """Return the tiers that kill each mutant, cheapest first."""
-    return {name: [tier for tier, mark in row.items() if mark == "x"] for name, row in _rows(path).items()}
+    return {name: [tier for tier, mark in row.items() if mark == "x"] for name, row in rows(path).items()}
 
 
-def _rows(path: Path) -> dict[str, dict[str, str]]:
-    """The marks of each mutant of the catalogue by tier, in the catalogue's order."""
-    rows = {mutant.name: dict.fromkeys(TIERS, "?") for mutant in MUTANTS}
+def rows(path: Path = PATH) -> dict[str, dict[str, str]]:
+    """Return the marks of each mutant of the catalogue by tier, in the catalogue's order."""
+    found = {mutant.name: dict.fromkeys(TIERS, "?") for mutant in MUTANTS}
     columns: list[str] = []
     for line in path.read_text().splitlines() if path.exists() else ():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if cells[0] == "mutant":
             columns = cells[1:]
-        elif columns and cells[0] in rows:
-            rows[cells[0]] |= {tier: mark for tier, mark in zip(columns, cells[1:], strict=True) if tier in TIERS}
-    return rows
+        elif columns and cells[0] in found:
+            found[cells[0]] |= {tier: mark for tier, mark in zip(columns, cells[1:], strict=True) if tier in TIERS}
+    return found
