@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 # Times in a segment are whole microseconds.
 _GRAIN = 2_000
-# So many looks in a row may find a caller waiting where there is room: 2 s, and more on a busy machine.
-PATIENCE = 200
+# So many looks in a row may find a caller waiting where there is room: 3 s, and more on a busy machine. A waiter far
+# back in the queue looks for itself every 2 s, and those before it may be stopped.
+PATIENCE = 300
 # A dead holder's room counts as taken for so long: what is judged is whether the living are served, not how fast.
 _RECLAIM = 2 * SECOND
+_REPORTED_PAUSE = SECOND // 10
 
 
 class Checker:
@@ -130,21 +132,43 @@ class Checker:
         """Nobody that could run waited, look after look, while there was room for anybody."""
         room = self._looks_with_room()
         for call in self._history.calls:
-            if call.queued == NEVER:
+            if not room or call.queued == NEVER:
                 continue
             stops = self._history.stops.get(int(call.label.split("-")[0]), [])
             looks = 0
             for at in self._history.pulses:
-                is_idle = call.queued < at < call.waits_until and at in room.get(call.inode, ())
+                is_idle = call.queued < at < call.waits_until and at in room
                 is_stopped = any(begin <= at <= end for begin, end in stops)
                 looks = looks + 1 if is_idle and not is_stopped else 0
                 if looks == PATIENCE:
                     yield f"{call.label}: waited for {PATIENCE} looks while there was room"
                     break
 
-    def _looks_with_room(self) -> dict[int, set[int]]:
-        """The looks, by segment, at which the heaviest would have fitted."""
-        return {}
+    def _looks_with_room(self) -> set[int]:
+        """The looks at which the heaviest would surely have fitted."""
+        if self._course.is_polled or self._history.n_segments > 1:
+            return set()  # there is another reason to wait, or another place
+        events = [(at, 1, 0) for at in self._history.pulses]
+        for call in self._history.calls:
+            events += [(call.admitted_from, 0, call.weight), (self._perhaps_held_until(call), 0, -call.weight)]
+        pauses = self._perhaps_paused()
+        heaviest, used = max(self._course.weights), 0
+        room = set()
+        for at, is_look, weight in sorted(events):
+            used += weight
+            fits = is_look and used + heaviest <= self._limits.least(at, at) * 1000
+            if fits and not any(begin <= at <= end for begin, end in pauses):
+                room.add(at)
+        return room
+
+    def _perhaps_held_until(self, call: Call) -> int:
+        if call.released < NEVER or call.ended < NEVER:
+            return min(call.released, call.ended) + self._cooldown + 2 * _GRAIN
+        return call.gone + _RECLAIM
+
+    def _perhaps_paused(self) -> list[tuple[int, int]]:
+        pauses = [(pause.begun, pause.done + pause.value) for pause in self._history.pauses if pause.value]
+        return pauses + [(report.begun, report.done + _REPORTED_PAUSE) for report in self._history.reports]
 
 
 def _ms(begin: int, end: int) -> str:

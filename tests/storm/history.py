@@ -127,6 +127,7 @@ class History:
 
     Attributes:
         calls: All of them.
+        n_segments: How many were created.
         slot_timeout: The watchdog's, less what the clock may be wrong.
         limits: The limit as the director created, set and reset it, in its order.
         reports: What each 429 that was reported did: 1 if it lowered the limit, else 0; NEVER done: perhaps.
@@ -137,6 +138,7 @@ class History:
         pulses: When the director looked on.
     """
 
+    n_segments: int = 0
     slot_timeout: int = NEVER
     calls: list[Call] = field(default_factory=list)
     limits: list[Change] = field(default_factory=list)
@@ -221,6 +223,7 @@ def _read_director(lines: list[list[Any]], limit: int, history: History) -> None
     for at, event, *details in lines:
         match event, *details:
             case "created", inode:
+                history.n_segments += 1
                 history.limits.append(Change(at, at, limit))
             case "set", limit:
                 begun = at
