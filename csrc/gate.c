@@ -121,3 +121,15 @@ uint64_t gate_cool_until_us(const struct limiter *l, bool has_waiters)
         return os_now_us();
     return 0;
 }
+
+void gate_ring(struct limiter *l)
+{
+    struct poller *poller = &l->header->poller;
+
+    if (!(load32(&l->header->settings.flags) & FLAG_USAGE) && !load64(&l->header->gate.word))
+        return;
+    /* bell -> bell + 1. Pairs with poller_census(), which reads it first. Crash before the wake: the poller's own
+     * period, a second while anybody waits. */
+    add32(&poller->bell, 1);
+    os_futex_wake(&poller->bell);
+}

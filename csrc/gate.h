@@ -38,5 +38,7 @@ uint64_t gate_confirmed_from_us(const struct slot *slot, uint64_t word, uint64_t
 bool gate_spend(struct limiter *l, const struct gate_view *view);
 /* When a slot released now has cooled; 0 where nothing will look at it. */
 uint64_t gate_cool_until_us(const struct limiter *l, bool has_waiters);
+/* Wakes the poller: a waiter wants a sample, or a permit is back that a sample must confirm. */
+void gate_ring(struct limiter *l);
 
 #endif

@@ -186,19 +186,6 @@ static enum shmlimit_status leave(struct limiter *l, struct permit *permit)
     return SHMLIMIT_CORRUPT;
 }
 
-/* Wakes the poller: a waiter wants a sample, or a slot has been released that a sample must confirm. */
-static void ring(struct limiter *l)
-{
-    struct poller *poller = &l->header->poller;
-
-    if (!(load32(&l->header->settings.flags) & FLAG_USAGE) && !load64(&l->header->gate.word))
-        return;
-    /* bell -> bell + 1. Pairs with poller_census(), which reads it first. Crash before the wake: the poller's own
-     * period, a second while anybody waits. */
-    add32(&poller->bell, 1);
-    os_futex_wake(&poller->bell);
-}
-
 static enum shmlimit_status queue_up(struct limiter *l, const struct request *request, struct permit *permit)
 {
     enum shmlimit_status status = enter(l, request, permit, true);
@@ -215,7 +202,7 @@ static enum shmlimit_status queue_up(struct limiter *l, const struct request *re
         hold_granted(l, permit);
         return SHMLIMIT_OK;
     }
-    ring(l);
+    gate_ring(l);
     return SHMLIMIT_QUEUED;
 }
 
@@ -301,7 +288,7 @@ bool limiter_release(struct limiter *l, const struct permit *permit)
     if (!cool_until_us)
         expire_now(l, permit);
     if (admission_has_waiters(load64(&l->header->admission.word))) {
-        ring(l);
+        gate_ring(l);
         queue_grant(l, false, &outlook);
     }
     return true;

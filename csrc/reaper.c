@@ -7,7 +7,10 @@
 
 static bool cool(struct limiter *l, uint32_t slot, uint64_t held)
 {
-    return slots_cool(l, slot, held, gate_cool_until_us(l, true));
+    if (!slots_cool(l, slot, held, gate_cool_until_us(l, true)))
+        return false;
+    gate_ring(l);
+    return true;
 }
 
 static void count_taken_back(shared64 *statistic, uint32_t *taken_back)

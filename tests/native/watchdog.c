@@ -55,6 +55,20 @@ static void the_watchdog_counts_what_it_takes_from_its_own_process_too(void)
     end();
 }
 
+static void the_poller_hears_of_what_is_taken_back(void)
+{
+    uint32_t bell;
+
+    begin_watched();
+    sample(1000);
+    queue();
+    pass(TIMEOUT_US);
+    bell = load32(&me.header->poller.bell);
+    CHECK_EQUAL(sweep(&other), 1);
+    CHECK_EQUAL(load32(&me.header->poller.bell), bell + 1);
+    end();
+}
+
 static void an_admitted_waiter_is_watched_too(void)
 {
     begin_watched();
@@ -151,6 +165,7 @@ int main(int argc, char **argv)
         PROPERTY(the_watchdog_takes_back_at_its_time_and_never_before),
         PROPERTY(a_touch_restarts_the_watchdogs_clock),
         PROPERTY(the_watchdog_counts_what_it_takes_from_its_own_process_too),
+        PROPERTY(the_poller_hears_of_what_is_taken_back),
         PROPERTY(an_admitted_waiter_is_watched_too),
         PROPERTY(a_waiter_that_was_stopped_until_its_permit_was_overdue_queues_again_in_its_turn),
         PROPERTY(such_a_waiter_is_admitted_at_once_where_there_is_room_again),
