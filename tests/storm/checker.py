@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from bisect import bisect_left, bisect_right
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -130,23 +131,23 @@ class Checker:
 
     def _left_waiting(self) -> Iterator[str]:
         """Nobody that could run waited, look after look, while there was room for anybody."""
-        room = self._looks_with_room()
+        room, pulses = self._looks_with_room(), self._history.pulses
         for call in self._history.calls:
-            if not room or call.queued == NEVER:
+            looks = pulses[bisect_right(pulses, call.queued) : bisect_left(pulses, call.waits_until)]
+            if len(looks) < PATIENCE:
                 continue
-            stops = self._history.stops.get(int(call.label.split("-")[0]), [])
-            looks = 0
-            for at in self._history.pulses:
-                is_idle = call.queued < at < call.waits_until and at in room
+            stops = self._history.stops.get(call.pid, [])
+            in_vain = 0
+            for at in looks:
                 is_stopped = any(begin <= at <= end for begin, end in stops)
-                looks = looks + 1 if is_idle and not is_stopped else 0
-                if looks == PATIENCE:
+                in_vain = in_vain + 1 if at in room and not is_stopped else 0
+                if in_vain == PATIENCE:
                     yield f"{call.label}: waited for {PATIENCE} looks while there was room"
                     break
 
     def _looks_with_room(self) -> set[int]:
         """The looks at which the heaviest would surely have fitted."""
-        if self._course.is_polled or self._history.n_segments > 1:
+        if self._course.usage or self._history.n_segments > 1:
             return set()  # there is another reason to wait, or another place
         events = [(at, 1, 0) for at in self._history.pulses]
         for call in self._history.calls:

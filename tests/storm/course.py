@@ -30,7 +30,7 @@ class Course:
         forks: Share of permits during which the caller forks.
         execs: Share of permits during which it becomes another program.
         deeds: What the director does, times a second.
-        is_polled: Whether there is an upstream, and with it a poller.
+        usage: Where the upstream's count is read; None: nowhere, and there is no poller.
     """
 
     name: str
@@ -50,50 +50,60 @@ class Course:
     forks: float = 0.0
     execs: float = 0.0
     deeds: Mapping[str, float] = field(default_factory=dict)
-    is_polled: bool = False
+    usage: str | None = None
 
 
-COURSES = {
-    course.name: course
-    for course in (
-        Course("killed", deeds={"kill": 12.0, "stop": 4.0}, forks=0.01),
-        Course(
-            "mixed",
-            limits=(0, 1, 2, 4, 8, 12),
-            weights=(1000, 1000, 500, 2000, 3000),
-            priorities=(0, 0, 0, 5, -3),
-            timeouts=(None, None, 0.02, 0.1, 0.5),
-            refusals=0.005,
-            forks=0.01,
-            execs=0.002,
-            deeds={"kill": 4.0, "stop": 6.0, "cancel": 20.0, "limit": 4.0, "reset": 1.0, "pause": 1.0},
-        ),
-        Course(
-            "overdue",
-            limits=(4, 6),
-            cooldown=0.02,
-            slot_timeout=0.08,
-            touches=0.3,
-            holds=0.05,
-            timeouts=(None, None, None, 0.3),
-            deeds={"kill": 3.0, "stop": 12.0, "limit": 0.5, "cancel": 5.0},
-        ),
-        Course(
-            "crowded",
-            callers=48,
-            slots=24,
-            limits=(3, 6, 9),
-            cooldown=0.005,
-            weights=(1000, 1500),
-            timeouts=(None, 0.05, 0.2),
-            holds=0.01,
-            deeds={"kill": 8.0, "stop": 4.0, "cancel": 10.0, "limit": 2.0},
-        ),
-        Course(
-            "recreated",
-            callers=16,
-            timeouts=(None, 0.2),
-            deeds={"recreate": 2.0, "remove": 1.0, "kill": 4.0, "stop": 2.0},
-        ),
-    )
-}
+STORMS = (
+    Course("killed", deeds={"kill": 12.0, "stop": 4.0}, forks=0.01),
+    Course(
+        "mixed",
+        limits=(0, 1, 2, 4, 8, 12),
+        weights=(1000, 1000, 500, 2000, 3000),
+        priorities=(0, 0, 0, 5, -3),
+        timeouts=(None, None, 0.02, 0.1, 0.5),
+        refusals=0.005,
+        forks=0.01,
+        execs=0.002,
+        deeds={"kill": 4.0, "stop": 6.0, "cancel": 20.0, "limit": 4.0, "reset": 1.0, "pause": 1.0},
+    ),
+    Course(
+        "overdue",
+        limits=(4, 6),
+        cooldown=0.02,
+        slot_timeout=0.08,
+        touches=0.3,
+        holds=0.05,
+        timeouts=(None, None, None, 0.3),
+        deeds={"kill": 3.0, "stop": 12.0, "limit": 0.5, "cancel": 5.0},
+    ),
+    Course(
+        "crowded",
+        callers=48,
+        slots=24,
+        limits=(3, 6, 9),
+        cooldown=0.005,
+        weights=(1000, 1500),
+        timeouts=(None, 0.05, 0.2),
+        holds=0.01,
+        deeds={"kill": 8.0, "stop": 4.0, "cancel": 10.0, "limit": 2.0},
+    ),
+    Course(
+        "recreated",
+        callers=16,
+        timeouts=(None, 0.2),
+        deeds={"recreate": 2.0, "remove": 1.0, "kill": 4.0, "stop": 2.0},
+    ),
+    Course(
+        "polled",
+        limits=(4, 6, 8),
+        usage="tests.storm.upstream:brisk_usage",
+        timeouts=(None, None, 0.3),
+        deeds={"kill": 4.0, "stop": 3.0, "cancel": 3.0, "limit": 0.5, "kill poller": 0.3},
+    ),
+)
+"""What storms do, one after another."""
+
+PARKED = Course("parked", callers=16, limit=4, holds=1e6, tries=0.0)
+"""Nobody gives back what it holds: it takes a kill."""
+
+COURSES = {course.name: course for course in (*STORMS, PARKED)}

@@ -75,6 +75,11 @@ class Call:
     seen_holding: int = NEVER
 
     @property
+    def pid(self) -> int:
+        """The caller's."""
+        return int(self.label.split("-")[0])
+
+    @property
     def admitted_from(self) -> int:
         """It was not admitted before."""
         return max(self.called, self.seen_waiting)

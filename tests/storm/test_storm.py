@@ -10,6 +10,7 @@ import dataclasses
 import os
 import random
 import shutil
+import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -17,11 +18,12 @@ import pytest
 
 from shmlimit import Limiter, segment
 from shmlimit.cli import health
-from tests.lifecycle.books import all_is_free
+from tests.storm import upstream
 from tests.storm.checker import Checker
-from tests.storm.course import COURSES, Course
+from tests.storm.course import STORMS, Course
 from tests.storm.director import HANG, Director
 from tests.storm.history import read
+from tests.support.processes import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,13 +39,16 @@ _CROWD = 64
 def rounds(is_long: bool, seconds: float | None) -> list[float]:
     """How long each round of a course takes."""
     total = seconds or (_LONG if is_long else _SHORT)
-    each = total / len(COURSES)
+    each = total / len(STORMS)
     n = max(1, round(each / _ROUND))
     return [each / n] * n
 
 
-@pytest.mark.parametrize("course", COURSES.values(), ids=COURSES)
-def test_storm(course: Course, name: str, tmp_path: Path, rounds: list[float], is_long: bool) -> None:
+@pytest.mark.parametrize("course", STORMS, ids=lambda course: course.name)
+def test_storm(
+    course: Course, name: str, tmp_path: Path, rounds: list[float], is_long: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(upstream.LIMITER, name)
     seed = int(os.environ.get("SHMLIMIT_STORM_SEED") or random.SystemRandom().getrandbits(32))
     if is_long:
         course = dataclasses.replace(course, callers=_CROWD)
@@ -65,11 +70,16 @@ def test_storm(course: Course, name: str, tmp_path: Path, rounds: list[float], i
 
 def everything_is_free(name: str, limit: int) -> None:
     """Nobody is attached, holds or waits; the limit can be had in full, and no more."""
-    limiter = Limiter(name)
-    all_is_free(limiter)
-    assert segment.attach(name).living() == []
+    limiter, attachment = Limiter(name), segment.attach(name)
+    wait_for(attachment.audit)
+    limiter.reap()
+    now = limiter.status()
+    assert (now.held, now.queued, now.poller, attachment.living()) == (0, 0, None, [])
     permits = [limiter.acquire(timeout=HANG) for _ in range(limit)]
     assert limiter.try_acquire() is None
     for permit in permits:
         assert permit.release()
     assert not [finding for finding in health.examine(name) if finding.level == "FAILED"]
+    if (poller := limiter.status().poller) is not None:
+        os.kill(poller, signal.SIGKILL)
+        wait_for(lambda: not attachment.poller_is_alive())
