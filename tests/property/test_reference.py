@@ -1,0 +1,56 @@
+"""The Python API does what the reference does, step by step, whatever is done to both."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.property.machine import LimiterMachine
+from tests.property.nursery import Nursery
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ROUNDS = 3
+_EXAMPLES = 40
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    with Nursery() as one:
+        yield one
+
+
+@pytest.fixture
+def first_seed(pytestconfig: pytest.Config, seconds: float | None) -> int:
+    """`--hypothesis-seed N` if given; 1 in a short run, which is the same each time; else one that nobody has tried."""
+    asked = pytestconfig.getoption("--hypothesis-seed", default=None)
+    if asked is not None:
+        return int(asked)
+    return 1 if seconds is None else secrets.randbelow(10**9)
+
+
+def test_the_limiter_and_the_reference_agree_after_every_step(
+    nursery: Nursery, first_seed: int, seconds: float | None, is_long: bool
+) -> None:
+    LimiterMachine.nursery = nursery
+    end = time.monotonic() + (seconds or 0)
+    effort = settings(
+        max_examples=_EXAMPLES,
+        stateful_step_count=30,
+        phases=[Phase.generate, Phase.shrink] if is_long else [Phase.generate],
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    number = first_seed
+    while number < first_seed + _ROUNDS if seconds is None else time.monotonic() < end:
+        print(f"--hypothesis-seed {number}")
+        run_state_machine_as_test(seed(number)(LimiterMachine), settings=effort)
+        number += 1
+    print(f"{(number - first_seed) * _EXAMPLES} examples of up to 30 steps")
