@@ -1,73 +1,22 @@
-"""The Python API and the reference in lock step: each rule does one thing to both and compares what they say.
-
-The core's clock cannot be set, so nothing here depends on short times: a duration is nothing or ten minutes, and before
-and after whatever compares times, time passes until no clock can mistake their order.
-"""
+"""The rules: each does one thing to the limiter and to the reference, and compares what they say."""
 
 from __future__ import annotations
 
-import itertools
-import os
-import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
-
 from hypothesis import reject
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
-from shmlimit import AcquireTimeout, Limiter, LimiterClosed, NeverAdmissible, QueueFull, _core, destroy, segment
-from tests.poller.callers import Waiter
-from tests.property.reference import FOR_EVER, Place, Reference, State
-from tests.support.processes import HANG, wait_for
+from shmlimit import Limiter, LimiterClosed, NeverAdmissible, QueueFull, _core
+from tests.property.lockstep import GAP, LONG, Lockstep, Other, Own, kind_of, milli, said
+from tests.property.reference import FOR_EVER, Place, State
 
-if TYPE_CHECKING:
-    from shmlimit import Permit
-    from tests.property.nursery import Child, Nursery
-
-LONG = 600.0
-# An example that takes longer, on a busy machine, is dropped: after 5 s a released slot needs no confirming sample.
-_TOO_LONG = 4.0
-# Between what is stamped before and after: more than the millisecond to which samples and reductions are kept.
-_GAP = 0.002
-_COARSE_CLOCK = 6  # CLOCK_MONOTONIC_COARSE, by which admissions are stamped
-
-_examples = itertools.count()
 picks = st.integers(0, 7)
 weights = st.sampled_from([1, 1, 1, 2, 0.5, 0.25, 3])
 priorities = st.sampled_from([0, 0, 1, -1])
 sinces = st.sampled_from([100, 100, 50, 200])
 
 
-@dataclass
-class Own:
-    """A permit of this process, or a caller that waits for one, and its place in the reference."""
-
-    place: Place
-    permit: Permit | None = None
-    waiter: Waiter | None = None
-
-
-@dataclass
-class Other:
-    """A child: what it has done so far, and what it waits for."""
-
-    child: Child
-    owner: int
-    places: list[Place]
-    waits: Place | None = None
-
-
-class LimiterMachine(RuleBasedStateMachine):
-    nursery: ClassVar[Nursery]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.begun = time.monotonic()
-        self.owns: list[Own] = []
-        self.others: list[Other] = []
-        self.owners = itertools.count(1)
-
+class LimiterMachine(Lockstep):
     @initialize(
         limit=st.integers(0, 4),
         slots=st.integers(2, 7),
@@ -76,31 +25,7 @@ class LimiterMachine(RuleBasedStateMachine):
         on_stale=st.sampled_from([None, None, "open", "closed"]),
     )
     def create(self, limit: int, slots: int, cooldown: float, gate: str, on_stale: str | None) -> None:
-        usage = on_stale and "tests.poller.sources:said"  # read by no poller: this process is elected
-        self.name = f"test-{os.getpid()}-property-{next(_examples)}"
-        self.limiter = Limiter(
-            self.name,
-            limit=limit,
-            slots=slots,
-            cooldown=cooldown,
-            slot_timeout=None,
-            gate=gate,
-            on_stale=on_stale or "open",
-            usage=usage,
-        )
-        self.poller = segment.attach(self.name)
-        assert self.poller.elect_poller()
-        self.poller.set_lag(0, 3600 * 10**6)
-        self.reference = Reference(
-            limit,
-            slots,
-            cooldown=FOR_EVER if cooldown else 0,
-            one_per_poll=gate == "one-per-poll",
-            closed_on_stale=on_stale == "closed",
-            is_sampled=on_stale is not None,
-        )
-        self.limiters = [self.limiter]
-        self.timeouts = self.granted = self.queued_grants = 0
+        self.begin(limit, slots, cooldown, gate, on_stale)
 
     # ---- This process.
 
@@ -136,6 +61,7 @@ class LimiterMachine(RuleBasedStateMachine):
     def release(self, pick: int) -> None:
         own = self.picked(pick)
         if own.permit is not None:
+            own.is_released = True
             self.agree(own.permit.release(), self.reference.release(own.place))
 
     @precondition(lambda self: self.owns)
@@ -199,8 +125,8 @@ class LimiterMachine(RuleBasedStateMachine):
             return
         self.let_time_pass()
         self.agree(
-            self.limiter.report_429(retry_after, own and own.permit),
-            self.reference.refuse(FOR_EVER if retry_after else 0, own and own.place),
+            self.limiter.report_429(retry_after, own.permit if own else None),
+            self.reference.refuse(FOR_EVER if retry_after else 0, own.place if own else None),
         )
         self.let_time_pass()
 
@@ -224,19 +150,19 @@ class LimiterMachine(RuleBasedStateMachine):
         self.reference.reap()
         self.agree(self.limiter.reap(), self.reference.reaped - reaped)
 
-    @rule(picked=st.sets(picks, max_size=3))
-    def let_the_watchdog_take_all_but(self, picked: set[int]) -> None:
+    @rule(spared=st.sets(picks, max_size=3))
+    def let_the_watchdog_take_all_but(self, spared: set[int]) -> None:
         self.let_time_pass()
         boundary = _core.now()
         self.let_time_pass()
-        for pick in sorted(picked) if self.owns else ():
+        for pick in sorted(spared) if self.owns else ():
             self.touch(pick)
         begun = _core.now()
         self.limiter.slot_timeout = begun - boundary
         self.limiter.reap()
         self.limiter.slot_timeout = None
         took = _core.now() - begun
-        if took > _GAP / 2:
+        if took > GAP / 2:
             reject()  # by then it may have been too long for what was touched, too
         self.reference.reap(overdue=self.reference.now)
 
@@ -252,7 +178,8 @@ class LimiterMachine(RuleBasedStateMachine):
     def acquire_there(self, pick: int, weight: float, priority: int, since: int) -> None:
         other = self.idle()[pick % len(self.idle())]
         answer = self.reference.enter(other.owner, milli(weight), priority, since, may_wait=True)
-        self.agree(other.child.ask("acquire", len(other.places), weight, priority, since), said_by_child(answer))
+        word = other.child.ask("acquire", len(other.places), weight, priority, since)
+        self.agree(word, "queued" if said(answer) == "waiting" else said(answer))
         if isinstance(answer, Place):
             other.places.append(answer)
             other.waits = answer if answer.state is State.WAITING else None
@@ -301,145 +228,10 @@ class LimiterMachine(RuleBasedStateMachine):
         other.child.kill()
         self.reference.kill(other.owner)
 
-    # ---- Comparing.
-
-    @invariant()
-    def they_agree(self) -> None:
-        self.greet_the_admitted()
-        expected = self.expected()
-        if self.reference.dead or any(place.state is State.REFUSED for place in self.reference.places):
-            # Waiters find the dead, and that they are too heavy, at their next tick.
-            wait_for(lambda: self.found() == expected or self.is_late(), deadline=HANG / 2)
-        self.agree(self.found(), expected)
-        for own in self.owns:
-            if own.permit is not None:
-                # A permit that was released is not lost.
-                assert not (own.permit.lost and own.place.state is State.HELD)
-        wait_for(self.poller.audit)
-
-    def found(self) -> dict[str, Any]:
-        now = self.limiter.status()
-        return {
-            "limit": (now.limit, now.configured_limit, now.auto_reduced),
-            "permits": (now.held, now.cooling, milli(now.in_flight), sorted(milli(one.weight) for one in now.holders)),
-            "queue": [(one.priority, one.since, milli(one.weight)) for one in now.waiters],
-            "room": (milli(now.foreign), milli(now.available or 0), now.paused, now.usage.state == "live"),
-            "taken back": (now.counters.reaped, now.counters.watchdog),
-            "counted": (now.counters.granted, now.counters.queued_grants, now.counters.timeouts),
-            "refused": now.counters.rate_limited,
-            "self_heals": 0 if self.reference.dead else now.counters.self_heals,
-        }
-
-    def expected(self) -> dict[str, Any]:
-        now = self.reference
-        held = now.all(State.HELD)
-        return {
-            "limit": (now.limit, now.configured, now.reduced_at > 0),
-            "permits": (len(held), len(now.cooling), now.in_flight, sorted(place.weight for place in held)),
-            "queue": [(place.priority, place.since, place.weight) for place in now.queue],
-            "room": (now.foreign, max(0, now.cap - now.in_flight), now.is_paused, now.is_fresh),
-            "taken back": (now.reaped, now.watchdog),
-            "counted": (self.granted, self.queued_grants, self.timeouts),
-            "refused": now.rate_limited,
-            "self_heals": 0,
-        }
-
-    def greet_the_admitted(self) -> None:
-        """Hear from those who wait no longer."""
-        for own in self.owns:
-            if own.waiter is not None and own.place.state is not State.WAITING:
-                try:
-                    own.permit = own.waiter.permit()
-                except NeverAdmissible:
-                    self.agree(State.REFUSED, own.place.state)
-                own.waiter = None
-                self.count(own.place)
-        self.owns = [own for own in self.owns if own.permit or own.waiter]
-        for other in self.others:
-            if other.waits is not None and other.waits.state is not State.WAITING:
-                self.agree(other.child.hear(), "held" if other.waits.state is State.HELD else "never")
-                self.count(other.waits)
-                other.waits = None
-
-    def count(self, place: Place) -> None:
-        self.granted += place.state is State.HELD
-        self.queued_grants += place.state is State.HELD
-
-    def agree(self, found: object, expected: object) -> None:
-        if found != expected and self.is_late():
-            reject()
-        assert found == expected, f"found {found}, expected {expected}"
-
-    def is_late(self) -> bool:
-        return time.monotonic() - self.begun > _TOO_LONG
-
-    # ---- What rules are made of.
-
-    def idle(self) -> list[Other]:
-        return [other for other in self.others if other.waits is None]
+    # ---- Whom a rule is about.
 
     def picked(self, pick: int) -> Own:
         return self.owns[pick % len(self.owns)]
 
-    def let_time_pass(self) -> None:
-        """Every stamp from here on is later than every stamp so far, by whichever clock."""
-        over = time.monotonic() + _GAP
-        wait_for(lambda: time.clock_gettime(_COARSE_CLOCK) > over)
-        self.reference.now += 1
-
-    def got(self, answer: object, permit: Permit | None) -> None:
-        if isinstance(answer, Place):
-            self.owns.append(Own(answer, permit))
-            self.granted += 1
-
-    def queue_up(self, answer: object, **options: Any) -> None:
-        assert isinstance(answer, Place)
-        waiter = Waiter(self.limiter, **options)
-        self.owns.append(Own(answer, waiter=waiter))
-        self.agree(waiter.is_admitted, False)
-
-    def acquire_without_waiting(self, answer: object, **options: Any) -> None:
-        options.setdefault("timeout", HANG / 2)
-        try:
-            permit = self.limiter.acquire(**options)
-        except (NeverAdmissible, QueueFull, AcquireTimeout) as error:
-            self.agree(kind_of(error), said(answer))
-            return
-        self.agree("held", said(answer))
-        self.got(answer, permit)
-
-    def teardown(self) -> None:
-        if not hasattr(self, "reference"):
-            return
-        for other in self.others:
-            other.child.kill()
-        # Let everybody in who can be let in: who cannot notices the end a tick later.
-        self.limiter.limit = 8000
-        self.limiter.reset()
-        later_us = int(_core.now() * 1e6) + 10**6
-        if self.reference.closed_on_stale:
-            self.poller.write_sample(0, later_us, 0)
-        else:
-            self.poller.write_failure(later_us, "the end")
-        destroy(self.name, force=True)
-        for own in self.owns:
-            if own.waiter is not None:
-                own.waiter.end()
-            if own.permit is not None:
-                own.permit.release()
-
-
-def milli(permits: float) -> int:
-    return round(permits * 1000)
-
-
-def kind_of(error: Exception) -> str:
-    return {NeverAdmissible: "never", QueueFull: "full", AcquireTimeout: "left"}[type(error)]
-
-
-def said(answer: object) -> object:
-    return answer.state.value if isinstance(answer, Place) else answer
-
-
-def said_by_child(answer: object) -> object:
-    return "queued" if said(answer) == "waiting" else said(answer)
+    def idle(self) -> list[Other]:
+        return [other for other in self.others if other.waits is None]

@@ -1,6 +1,6 @@
 """The limiter as one caller at a time sees it: what csrc does with words, helpers and futexes, in plain arithmetic.
 
-Time is a number that the caller moves on. Weights are in thousandths. What is granted by a tick is granted at once here.
+Time is a number that the caller moves on. Weights are in thousandths. What takes a tick happens at once here.
 """
 
 from __future__ import annotations
