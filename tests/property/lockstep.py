@@ -11,7 +11,8 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from hypothesis import reject
 from hypothesis.stateful import RuleBasedStateMachine, invariant
@@ -22,6 +23,8 @@ from tests.property.reference import FOR_EVER, Place, Reference, State
 from tests.support.processes import HANG, wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shmlimit import Permit
     from tests.property.nursery import Child, Nursery
 
@@ -55,12 +58,27 @@ class Other:
     waits: Place | None = None
 
 
+Rule = TypeVar("Rule", bound="Callable[..., None]")
+
+
+def told(step: Rule) -> Rule:
+    """A rule that a failure tells of: what hangs on a race may go well when it is done again."""
+
+    @wraps(step)
+    def tell(machine: Lockstep, **arguments: Any) -> None:
+        machine.story.append(f"{step.__name__}({', '.join(f'{key}={value!r}' for key, value in arguments.items())})")
+        step(machine, **arguments)
+
+    return cast("Rule", tell)
+
+
 class Lockstep(RuleBasedStateMachine):
     nursery: ClassVar[Nursery]
 
     def __init__(self) -> None:
         super().__init__()
         self.begun = time.monotonic()
+        self.story: list[str] = []
         self.owns: list[Own] = []
         self.others: list[Other] = []
         self.owners = itertools.count(1)
@@ -159,7 +177,8 @@ class Lockstep(RuleBasedStateMachine):
     def agree(self, found: object, expected: object) -> None:
         if found != expected and self.is_late():
             reject()
-        assert found == expected, f"found {found}, expected {expected}"
+        story = "\n".join(self.story)
+        assert found == expected, f"found {found}, expected {expected} after\n{story}"
 
     def is_late(self) -> bool:
         return self.reference.sample is not None and time.monotonic() - self.begun > _TOO_LONG

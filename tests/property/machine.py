@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import reject
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 from shmlimit import Limiter, LimiterClosed, NeverAdmissible, QueueFull, _core
-from tests.property.lockstep import GAP, LONG, Lockstep, Other, Own, kind_of, milli, said
+from tests.property.lockstep import GAP, LONG, Lockstep, Other, Own, kind_of, milli, said, told
 from tests.property.reference import FOR_EVER, Place, State
 
 picks = st.integers(0, 7)
 weights = st.sampled_from([1, 1, 1, 2, 0.5, 0.25, 3])
-priorities = st.sampled_from([0, 0, 1, -1])
-sinces = st.sampled_from([100, 100, 50, 200])
+# An acquire: weight, priority, since.
+requests = st.tuples(weights, st.sampled_from([0, 0, 1, -1, 2]), st.sampled_from([100, 100, 50, 200]))
 
 
 class LimiterMachine(Lockstep):
     @initialize(
-        limit=st.integers(0, 4),
+        limit=st.sampled_from([1, 2, 3, 4, 0]),
         slots=st.integers(2, 7),
         cooldown=st.sampled_from([0.0, 0.0, LONG]),
         gate=st.sampled_from(["upstream", "upstream", "one-per-poll"]),
         on_stale=st.sampled_from([None, None, "open", "closed"]),
     )
+    @told
     def create(self, limit: int, slots: int, cooldown: float, gate: str, on_stale: str | None) -> None:
         self.begin(limit, slots, cooldown, gate, on_stale)
 
     # ---- This process.
 
     @rule(weight=weights)
+    @told
     def try_acquire(self, weight: float) -> None:
         answer = self.reference.enter(0, milli(weight))
         try:
@@ -40,85 +43,88 @@ class LimiterMachine(Lockstep):
         self.agree("none" if permit is None else "held", said(answer))
         self.got(answer, permit)
 
-    @rule(weight=weights, priority=priorities, since=sinces)
-    def acquire(self, weight: float, priority: int, since: int) -> None:
-        answer = self.reference.enter(0, milli(weight), priority, since, may_wait=True)
-        if said(answer) == "waiting":
-            self.queue_up(answer, weight=weight, priority=priority, since=since)
-        else:
-            self.acquire_without_waiting(answer, weight=weight, priority=priority, since=since)
+    @rule(several=st.lists(requests, min_size=1, max_size=4))
+    @told
+    def acquire(self, several: list[tuple[float, int, int]]) -> None:
+        for weight, priority, since in several:
+            answer = self.reference.enter(0, milli(weight), priority, since, may_wait=True)
+            ask = self.queue_up if said(answer) == "waiting" else self.acquire_without_waiting
+            ask(answer, weight=weight, priority=priority, since=since)
 
-    @rule(weight=weights, priority=priorities, since=sinces, timeout=st.sampled_from([0, 0.002]))
-    def acquire_with_a_time_limit(self, weight: float, priority: int, since: int, timeout: float) -> None:
+    @rule(request=requests, timeout=st.sampled_from([0, 0.002]))
+    @told
+    def acquire_with_a_time_limit(self, request: tuple[float, int, int], timeout: float) -> None:
+        weight, priority, since = request
         answer = self.reference.enter(0, milli(weight), priority, since, may_wait=True)
         if isinstance(answer, Place) and answer.state is State.WAITING:
             self.reference.leave(answer)
             self.timeouts += 1
         self.acquire_without_waiting(answer, weight=weight, priority=priority, since=since, timeout=timeout)
 
-    @precondition(lambda self: self.owns)
+    @precondition(lambda self: any(own.permit and not own.is_released for own in self.owns))
     @rule(pick=picks)
+    @told
     def release(self, pick: int) -> None:
-        own = self.picked(pick)
-        if own.permit is not None:
-            own.is_released = True
-            self.agree(own.permit.release(), self.reference.release(own.place))
+        owns = [own for own in self.owns if own.permit and not own.is_released]
+        self.give_back(owns[pick % len(owns)])
 
     @precondition(lambda self: self.owns)
     @rule(pick=picks)
+    @told
+    def release_perhaps_again(self, pick: int) -> None:
+        self.give_back(self.picked(pick))
+
+    @precondition(lambda self: self.owns)
+    @rule(pick=picks)
+    @told
     def touch(self, pick: int) -> None:
         own = self.picked(pick)
         if own.permit is not None:
             self.agree(own.permit.touch(), self.reference.touch(own.place))
 
     @rule()
-    def open_another(self) -> None:
-        self.limiters.append(Limiter(self.name))
+    @told
+    def open_another_or_close_it_twice(self) -> None:
+        if len(self.limiters) == 1:
+            self.limiters.append(Limiter(self.name))
+        else:
+            closed = self.limiters.pop()
+            closed.close()
+            closed.close()
+            for use in (closed.try_acquire, closed.reap, closed.resume):
+                with pytest.raises(LimiterClosed):
+                    use()
         self.limiter = self.limiters[-1]
-
-    @precondition(lambda self: len(self.limiters) > 1)
-    @rule()
-    def close_it_twice(self) -> None:
-        closed = self.limiters.pop()
-        self.limiter = self.limiters[-1]
-        closed.close()
-        closed.close()
-        assert closed.closed
-        for use in (closed.try_acquire, closed.reap, closed.resume):
-            try:
-                use()
-            except LimiterClosed:
-                continue
-            raise AssertionError(f"{use.__name__} of a closed limiter raises nothing")
 
     # ---- Settings.
 
     @rule(limit=st.integers(0, 5))
+    @told
     def set_limit(self, limit: int) -> None:
         self.limiter.limit = limit
         self.reference.set_limit(limit)
 
     @rule(cooldown=st.sampled_from([0.0, LONG]))
+    @told
     def set_cooldown(self, cooldown: float) -> None:
         self.limiter.cooldown = cooldown
         self.reference.cooldown = FOR_EVER if cooldown else 0
 
-    @rule(seconds=st.sampled_from([0, LONG, None]))
-    def pause(self, seconds: float | None) -> None:
-        self.limiter.pause(seconds)
-        self.reference.pause(0 if seconds == 0 else FOR_EVER)
-
-    @rule()
-    def resume(self) -> None:
-        self.limiter.resume()
-        self.reference.pause(0)
-
-    @rule()
-    def reset(self) -> None:
-        self.limiter.reset()
-        self.reference.reset()
+    @rule(seconds=st.sampled_from([0, LONG, None, "resume", "reset", "reset"]))
+    @told
+    def pause(self, seconds: float | str | None) -> None:
+        if seconds == "reset":
+            self.limiter.reset()
+            self.reference.reset()
+        elif seconds == "resume":
+            self.limiter.resume()
+            self.reference.pause(0)
+        else:
+            self.limiter.pause(seconds)  # type: ignore[arg-type]
+            self.reference.pause(0 if seconds == 0 else FOR_EVER)
 
     @rule(retry_after=st.sampled_from([0, 0, LONG]), pick=st.none() | picks)
+    @told
     def report_429(self, retry_after: float, pick: int | None) -> None:
         own = None if pick is None or not self.owns else self.picked(pick)
         if own is not None and own.permit is None:
@@ -130,7 +136,8 @@ class LimiterMachine(Lockstep):
         )
         self.let_time_pass()
 
-    @rule(count=st.sampled_from([0, 0, 1, 2, 4, 0.5, None]))
+    @rule(count=st.sampled_from([0, 0, 1, 2, 0.5, None]))
+    @told
     def poll(self, count: float | None) -> None:
         self.let_time_pass()
         t0_us = int(_core.now() * 1e6)
@@ -145,12 +152,14 @@ class LimiterMachine(Lockstep):
     # ---- Taking back.
 
     @rule()
+    @told
     def reap(self) -> None:
         reaped = self.reference.reaped
         self.reference.reap()
         self.agree(self.limiter.reap(), self.reference.reaped - reaped)
 
     @rule(spared=st.sets(picks, max_size=3))
+    @told
     def let_the_watchdog_take_all_but(self, spared: set[int]) -> None:
         self.let_time_pass()
         boundary = _core.now()
@@ -168,14 +177,13 @@ class LimiterMachine(Lockstep):
 
     # ---- Other processes.
 
-    @precondition(lambda self: len(self.others) < 2)
-    @rule()
-    def start(self) -> None:
-        self.others.append(Other(self.nursery.child(self.name), next(self.owners), []))
-
-    @precondition(lambda self: self.idle())
-    @rule(pick=picks, weight=weights, priority=priorities, since=sinces)
-    def acquire_there(self, pick: int, weight: float, priority: int, since: int) -> None:
+    @precondition(lambda self: self.idle() or len(self.others) < 3)
+    @rule(pick=picks, request=requests)
+    @told
+    def acquire_there(self, pick: int, request: tuple[float, int, int]) -> None:
+        weight, priority, since = request
+        if not self.idle() or (len(self.others) < 3 and pick % 2):
+            self.others.append(Other(self.nursery.child(self.name), next(self.owners), []))
         other = self.idle()[pick % len(self.idle())]
         answer = self.reference.enter(other.owner, milli(weight), priority, since, may_wait=True)
         word = other.child.ask("acquire", len(other.places), weight, priority, since)
@@ -187,6 +195,7 @@ class LimiterMachine(Lockstep):
 
     @precondition(lambda self: any(other.places for other in self.idle()))
     @rule(pick=picks, which=picks)
+    @told
     def release_there(self, pick: int, which: int) -> None:
         others = [other for other in self.idle() if other.places]
         other = others[pick % len(others)]
@@ -196,6 +205,7 @@ class LimiterMachine(Lockstep):
 
     @precondition(lambda self: any(other.places for other in self.idle()))
     @rule(pick=picks, which=picks)
+    @told
     def fork_there(self, pick: int, which: int) -> None:
         others = [other for other in self.idle() if other.places]
         other = others[pick % len(others)]
@@ -212,6 +222,7 @@ class LimiterMachine(Lockstep):
 
     @precondition(lambda self: any(other.waits for other in self.others))
     @rule(pick=picks)
+    @told
     def interrupt(self, pick: int) -> None:
         others = [other for other in self.others if other.waits]
         other = others[pick % len(others)]
@@ -223,12 +234,23 @@ class LimiterMachine(Lockstep):
     # A sample that a dead waiter was to use is spent, in the core; so not with one admission per sample.
     @precondition(lambda self: self.others and not self.reference.one_per_poll)
     @rule(pick=picks)
+    @told
     def kill(self, pick: int) -> None:
         other = self.others.pop(pick % len(self.others))
         other.child.kill()
         self.reference.kill(other.owner)
 
-    # ---- Whom a rule is about.
+    # Every rule is as likely as every other: these more so, or there would seldom be a queue.
+    acquire_more = acquire_on = acquire
+    acquire_more_there = acquire_there
+    release_more = release
+
+    # ---- What rules share.
+
+    def give_back(self, own: Own) -> None:
+        if own.permit is not None:
+            own.is_released = True
+            self.agree(own.permit.release(), self.reference.release(own.place))
 
     def picked(self, pick: int) -> Own:
         return self.owns[pick % len(self.owns)]

@@ -96,11 +96,10 @@ def _live(address: str, name: str) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(f"\0{address}")
-    lines = connection.makefile("rw")
     try:
-        user = _User(name, lines)
+        user = _User(name, connection)
         user.say(os.getpid())
-        for line in lines:
+        for line in connection.makefile():
             verb, *args = json.loads(line)
             user.say(getattr(user, verb)(*args))
     except BaseException as error:  # noqa: BLE001  (not into the interpreter that forked this)
@@ -113,14 +112,14 @@ def _live(address: str, name: str) -> None:
 class _User:
     """The verbs of a child. Permits are kept by number."""
 
-    def __init__(self, name: str, lines: Any) -> None:
+    def __init__(self, name: str, connection: socket.socket) -> None:
         self._limiter = Limiter(name)
-        self._lines = lines
+        self._connection = connection
         self._permits: dict[int, Permit] = {}
 
     def say(self, word: object) -> None:
-        self._lines.write(json.dumps(word) + "\n")
-        self._lines.flush()
+        # Unbuffered: what a signal interrupts is not said twice.
+        self._connection.sendall(json.dumps(word).encode() + b"\n")
 
     def acquire(self, number: int, weight: float, priority: int, since: float) -> str:
         try:
