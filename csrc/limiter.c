@@ -113,28 +113,41 @@ static enum shmlimit_status admit_slow(struct limiter *l, struct permit *permit,
             if (expired)
                 continue;
         }
-        if (!may_queue)
+        if (!may_queue) {
+            /* What another has expired since a was read was in that sum, and the scan did not find it. */
+            if (admission_used_milli(load64(&l->header->admission.word)) < admission_used_milli(a))
+                continue;
             return SHMLIMIT_WOULD_BLOCK;
+        }
         if (enqueue(l, a, permit))
             return SHMLIMIT_QUEUED;
     }
     return SHMLIMIT_CORRUPT;
 }
 
+/* No slot is FREE: of what can be, the dead are looked at once, and what has cooled as long as there is any. */
 static enum shmlimit_status claim_slow(struct limiter *l, const struct request *request, struct permit *permit)
 {
-    struct gate_view view;
-    enum shmlimit_status status;
     uint32_t taken_back = 0;
-    bool expired;
-    uint64_t a;
+    enum shmlimit_status status = reaper_sweep_table(l, &taken_back);
 
-    if ((status = reaper_sweep_table(l, &taken_back)) != SHMLIMIT_OK || (status = admission_settle(l, &a)) != SHMLIMIT_OK)
-        return status;
-    gate_read(l, &view);
-    if ((status = queue_expire_one(l, a, &view, &expired)) != SHMLIMIT_OK)
-        return status;
-    return claim(l, request, permit) ? SHMLIMIT_OK : SHMLIMIT_QUEUE_FULL;
+    for (uint32_t steps = 0; status == SHMLIMIT_OK && steps < GRANT_STEPS_MAX; steps++) {
+        struct gate_view view;
+        bool found;
+        uint64_t a;
+
+        if ((status = admission_settle(l, &a)) != SHMLIMIT_OK)
+            return status;
+        gate_read(l, &view);
+        if ((status = queue_expire_one(l, a, &view, &found)) != SHMLIMIT_OK)
+            return status;
+        if (claim(l, request, permit))
+            return SHMLIMIT_OK;
+        /* What was found may have been expired by another first, and not be FREE yet: then the next round finishes that. */
+        if (!found)
+            return SHMLIMIT_QUEUE_FULL;
+    }
+    return status == SHMLIMIT_OK ? SHMLIMIT_CORRUPT : status;
 }
 
 static enum shmlimit_status enter(struct limiter *l, const struct request *request, struct permit *permit, bool may_queue)

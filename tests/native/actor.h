@@ -38,6 +38,7 @@ void actor_die(int i);
 
 /* ---- acts.c: what an actor does. */
 void act_try(struct actor *p);
+void act_try_with_room(struct actor *p);
 void act_release(struct actor *p);
 void act_try_and_release(struct actor *p);
 void act_enter(struct actor *p);
@@ -70,6 +71,7 @@ void full_and_a_waits(void);
 void full_and_both_wait(void);
 void cooling(void);
 void a_release_cools(void);
+void every_slot_taken_and_three_cooled(void);
 void a_has_not_joined(void);
 void a_and_b_have_not_joined(void);
 void a_dead_holder(void);

@@ -69,6 +69,21 @@ void a_release_cools(void)
     limiter_set_cooldown(&actors[C].l, 1000);
     fake_os.now_us += 10;
 }
+void every_slot_taken_and_three_cooled(void)
+{
+    struct permit permits[SLOTS - 2];
+
+    begin(SLOTS - 1);
+    limiter_set_cooldown(&actors[C].l, 10);
+    act_try(&actors[C]);
+    act_try(&actors[INSPECTOR]);
+    for (uint32_t i = 0; i < SLOTS - 2; i++)
+        CHECK_EQUAL(scratch_try(&actors[C].l, 500, &permits[i]), SHMLIMIT_OK);
+    for (uint32_t i = 0; i < SLOTS - 2; i++)
+        CHECK(limiter_release(&actors[C].l, &permits[i]));
+    fake_os.now_us += 10;
+    limiter_set_cooldown(&actors[C].l, 0);
+}
 void a_has_not_joined(void)
 {
     begin(2);

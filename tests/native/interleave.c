@@ -4,6 +4,8 @@
  * Each process is a coroutine on its own attachment that can be left before any access to shared memory. A takes n accesses, B
  * takes m, then: both finish; or a third process lives a busy life before they do; or one of them, or both, never run again and
  * their locks go. For all n and m, the invariants are checked at each switch and everything is accounted for in the end. */
+#include <limits.h>
+
 #include "actor.h"
 #include "check.h"
 #include "fake_os.h"
@@ -170,9 +172,10 @@ struct pair {
     bool limit_changes, clock_moved;
 };
 
-static long explore(const struct pair *pair)
+/* Switches within the last so many accesses of each. */
+static long explore(const struct pair *pair, long tail)
 {
-    long na, nb, schedules = 0, stride, at = 0;
+    long na, nb, schedules = 0, stride, at = 0, from_n, from_m;
 
     check_scene = pair->name;
     limit_is_constant = !pair->limit_changes;
@@ -188,13 +191,17 @@ static long explore(const struct pair *pair)
 
         nb = accesses > nb ? accesses : nb;
     }
-    stride = getenv("SHMLIMIT_NATIVE_EVERY") ? 1 : 1 + na * nb / SCHEDULES_MAX;
+    from_n = na > tail ? na - tail : 0;
+    from_m = nb > tail ? nb - tail : 0;
+    stride = getenv("SHMLIMIT_NATIVE_EVERY") ? 1 : 1 + (na - from_n) * (nb - from_m) / SCHEDULES_MAX;
     for (int way = 0; way < WAYS; way++, at++)
         /* A stride over the plane of all (n, m), begun elsewhere in each way. */
-        for (long i = at % stride; i <= (na + 1) * (nb + 1); i += stride, schedules++) {
-            check_round = i / (nb + 1) * 100 + way;
-            check_step = i % (nb + 1);
-            schedule(i / (nb + 1), i % (nb + 1), (enum way)way);
+        for (long i = at % stride; i <= (na - from_n + 1) * (nb - from_m + 1); i += stride, schedules++) {
+            long n = from_n + i / (nb - from_m + 1), m = from_m + i % (nb - from_m + 1);
+
+            check_round = n * 100 + way;
+            check_step = m;
+            schedule(n, m, (enum way)way);
         }
     actors_restore();
     for (int i = 0; i < ACTORS; i++) {
@@ -252,14 +259,24 @@ static void nothing_goes_wrong_between_two_processes(void)
     long schedules = 0;
 
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
-        schedules += explore(&pairs[i]);
+        schedules += explore(&pairs[i], LONG_MAX);
     printf("%ld schedules\n", schedules);
+}
+
+/* Before these accesses there is a look at every entry of the participant table. */
+static void nobody_is_told_that_every_slot_is_taken_while_some_have_cooled(void)
+{
+    static const struct pair pair = {"try | try, no slot is FREE, three have cooled", every_slot_taken_and_three_cooled,
+                                     act_try_with_room, act_try_with_room, false, true};
+
+    explore(&pair, 150);
 }
 
 int main(int argc, char **argv)
 {
     static const struct property properties[] = {
         PROPERTY(nothing_goes_wrong_between_two_processes),
+        PROPERTY(nobody_is_told_that_every_slot_is_taken_while_some_have_cooled),
     };
 
     check_bounded(600);
