@@ -165,7 +165,7 @@ class LimiterMachine(Lockstep):
         boundary = _core.now()
         self.let_time_pass()
         for pick in sorted(spared) if self.owns else ():
-            self.touch(pick)
+            self.touch(pick=pick)
         begun = _core.now()
         self.limiter.slot_timeout = begun - boundary
         self.limiter.reap()
