@@ -131,7 +131,7 @@ static enum shmlimit_status claim_slow(struct limiter *l, const struct request *
     uint32_t taken_back = 0;
     enum shmlimit_status status = reaper_sweep_table(l, &taken_back);
 
-    for (uint32_t steps = 0; status == SHMLIMIT_OK && steps < GRANT_STEPS_MAX; steps++) {
+    for (uint32_t pass = 0; status == SHMLIMIT_OK && patience_lasts(pass, l->n_slots); pass++) {
         struct gate_view view;
         bool found;
         uint64_t a;
