@@ -20,6 +20,7 @@ TIMED_OUT: int
 POLLER_WANTED: int
 
 def now() -> float: ...
+def make_undumpable() -> None: ...
 def format_segment(
     fd: int,
     *,

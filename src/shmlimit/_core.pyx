@@ -31,6 +31,11 @@ cdef extern from "pythread.h" nogil:
     unsigned long PyThread_get_thread_ident()
 
 
+cdef extern from "<sys/prctl.h>" nogil:
+    int PR_SET_DUMPABLE
+    int prctl(int option, unsigned long argument)
+
+
 ONE_PER_POLL = FLAG_ONE_PER_POLL
 CLOSED_ON_STALE = FLAG_CLOSED_ON_STALE
 HAS_USAGE = FLAG_USAGE
@@ -94,6 +99,12 @@ cdef object failure(int status, str subject, const fault *found):
 def now() -> float:
     """Host time in seconds: the clock of all times in a segment."""
     return os_now_us() / 1e6
+
+
+def make_undumpable() -> None:
+    """From now on, until this process executes another program, nobody but root reads its memory or a core of it."""
+    if prctl(PR_SET_DUMPABLE, <unsigned long>0):
+        raise OSError(errno, "prctl(PR_SET_DUMPABLE)")
 
 
 cdef uint32_t weight_milli_of(object weight) except 0:

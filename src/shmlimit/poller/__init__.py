@@ -38,8 +38,7 @@ def run(name: str, source: UsageSource | None = None, *, on_demand: bool = False
     Raises:
         LimiterNotFound: There is no limiter of that name; and whatever else keeps it from attaching.
     """
-    # A core dump would hold the key.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _keep_memory_private()
     attachment = segment.attach(name)
     _log_to_stderr(name, capped=on_demand)
     if not attachment.elect_poller():
@@ -68,6 +67,13 @@ def run(name: str, source: UsageSource | None = None, *, on_demand: bool = False
     finally:
         attachment.resign_poller()
     return 0
+
+
+def _keep_memory_private() -> None:
+    """No core dump, and no debugger of this user's: this process's memory holds the key."""
+    _core.make_undumpable()
+    # A second line: the first ends with an exec, and a source may start programs.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _load(config: dict[str, Any]) -> UsageSource:
