@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
 import pickle
@@ -13,25 +12,24 @@ import httpx
 import pytest
 
 from shmlimit.usage import HttpUsage, UpstreamBlocked, UsageError, load_source
+from tests.support.canary import Canary
 
-from .hostile_server import Exchange, HangUp, answer
+from .hostile_server import answer
+from .reflections import FAILING, reflect, reflect_as_reading
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from .conftest import Serve
 
-CANARY = "CANARY-4b1d9e"
-PASSWORD = "CANARY-pass"
-BASIC = f"user:{PASSWORD}"
-ENCODED = base64.b64encode(BASIC.encode()).decode()
-EVERY_FORM = (CANARY, PASSWORD, ENCODED)
+BIRD = Canary("CANARY-4b1d9e")
+CANARY = BIRD.key
 
 REFERENCES = {
     "bearer": CANARY,
     "header:X-Api-Key": CANARY,
     "query:api_key": CANARY,
-    "basic": BASIC,
+    "basic": BIRD.password,
 }
 
 
@@ -52,8 +50,7 @@ def keep(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def assert_clean(text: str) -> None:
-    for form in EVERY_FORM:
-        assert form not in text
+    assert not BIRD.found_in(text)
 
 
 def everything_shown(error: BaseException) -> str:
@@ -73,7 +70,7 @@ def test_each_way_of_presenting_a_key_reaches_the_server(serve: Serve, keep: Any
     assert bearer.header("Authorization") == f"Bearer {CANARY}"
     assert header.header("X-Api-Key") == CANARY
     assert query.target == f"/usage?w=5&api_key={CANARY}"
-    assert basic.header("Authorization") == f"Basic {ENCODED}"
+    assert basic.header("Authorization") == f"Basic {BIRD.forms()['in basic authentication']}"
 
 
 def test_a_key_in_the_query_is_percent_encoded(serve: Serve, keep: Any) -> None:
@@ -93,48 +90,6 @@ def test_a_new_key_works_at_the_next_poll(serve: Serve, keep: Any) -> None:
         "Bearer first",
         "Bearer second",
     ]
-
-
-def reflect(exchange: Exchange) -> None:
-    """Give back all that came, wherever an answer has room for it."""
-    key = exchange.header("Authorization") or exchange.header("X-Api-Key") or exchange.target
-    body = json.dumps({"n": key, "error": {"type": f"{key} is suspended"}, key: key}).encode()
-    exchange.send(answer(body, status=403, headers={"X-Key": key, "Retry-After": key}))
-    raise HangUp
-
-
-def reflect_as_reading(exchange: Exchange) -> None:
-    key = exchange.header("Authorization") or exchange.header("X-Api-Key") or exchange.target
-    exchange.send(answer({"n": 1, "why": f"{key}!"}))
-
-
-def reflect_as_count(exchange: Exchange) -> None:
-    key = exchange.header("Authorization") or exchange.header("X-Api-Key") or exchange.target
-    exchange.send(answer({"n": key}))
-
-
-def reflect_as_text(exchange: Exchange) -> None:
-    exchange.send(answer(exchange.head.encode("latin-1")))
-
-
-def reflect_as_header_line(exchange: Exchange) -> None:
-    exchange.send(b"HTTP/1.1 200 " + exchange.head.encode("latin-1").replace(b"\r\n", b"\x00") + b"\r\n\r\n")
-    raise HangUp
-
-
-def redirect(exchange: Exchange) -> None:
-    exchange.send(answer(b"", status=307, headers={"Location": exchange.target}))
-
-
-FAILING = {
-    "reflect": reflect,
-    "count": reflect_as_count,
-    "text": reflect_as_text,
-    "header-line": reflect_as_header_line,
-    "redirect": redirect,
-    "unauthorised": lambda exchange: exchange.send(answer(b"", status=401)),
-    "silent": Exchange.hold,
-}
 
 
 @pytest.mark.parametrize("way", REFERENCES)

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from shmlimit.usage.address import check_header_name
 from shmlimit.usage.reading import UsageError
+from shmlimit.usage.redaction import redact
 
 MAX_SECRET = 4096
 """Bytes; a larger secret is refused, as it would be no key but some other file."""
@@ -64,10 +65,8 @@ class Presentation:
     forms: tuple[str, ...] = field(default=(), repr=False)
 
     def redact(self, text: str) -> str:
-        """Return the text with every form of the secret taken out, without blocking."""
-        for form in sorted(self.forms, key=len, reverse=True):
-            text = text.replace(form, "[secret]")
-        return text
+        """Return the text with every form of the secret and every piece of one taken out, without blocking."""
+        return redact(text, self.forms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,20 +140,22 @@ class Credential:
         secret = self._read_variable() if self.keeper == "env" else self._read_file()
         if any(unicodedata.category(character) in {"Cc", "Cs"} for character in secret):
             raise UsageError(f"{self._origin} holds a control character, which cannot be sent")
+        quoted = quote(secret, safe="")
+        encoded = base64.b64encode(secret.encode()).decode()
+        # As sent, and as a server or a log in between may have rewritten it.
+        forms = (secret, quoted, encoded)
         if self.scheme == "query":
-            quoted = quote(secret, safe="")
-            return Presentation(query=f"{quote(self.name, safe='')}={quoted}", forms=(secret, quoted))
+            return Presentation(query=f"{quote(self.name, safe='')}={quoted}", forms=forms)
         if self.scheme == "basic":
-            password = secret.partition(":")[2]
             if ":" not in secret:
                 raise UsageError(f"{self._origin} must hold 'user:password' for basic, and holds no ':'")
-            encoded = base64.b64encode(secret.encode()).decode()
-            forms = tuple(form for form in (secret, encoded, password) if form)
-            return Presentation(headers=((b"Authorization", f"Basic {encoded}".encode()),), forms=forms)
+            password = secret.partition(":")[2]
+            headers = ((b"Authorization", f"Basic {encoded}".encode()),)
+            return Presentation(headers=headers, forms=(*forms, password))
         if not secret.isascii() or secret != secret.strip():
             raise UsageError(f"{self._origin} holds a space at an end or a character that no header may hold")
         name, value = ("Authorization", f"Bearer {secret}") if self.scheme == "bearer" else (self.name, secret)
-        return Presentation(headers=((name.encode(), value.encode()),), forms=(secret,))
+        return Presentation(headers=((name.encode(), value.encode()),), forms=forms)
 
     def _read_variable(self) -> str:
         secret = os.environ.get(self.place)

@@ -15,7 +15,9 @@ from shmlimit.usage.reading import UpstreamBlocked, Usage, UsageError
 from shmlimit.usage.response_headers import HeadersDocument
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    Redact = Callable[[str], str]
 
 _DECIMAL = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})?")
 _MAX_REASON = 200
@@ -50,7 +52,8 @@ def _number(value: object, name: str) -> float:
         kind = {bool: "a boolean", str: "text", dict: "an object", list: "an array"}.get(type(value), "null")
         raise UsageError(f"{name} is {kind}, not a number")
     if not math.isfinite(value) or value < 0:
-        raise UsageError(f"{name} is {value!r:.40}, not a finite number of at least 0")
+        # Six digits at most: a server may give back a key that has digits alone.
+        raise UsageError(f"{name} is {value:.6g}, not a finite number of at least 0")
     return float(value)
 
 
@@ -62,11 +65,13 @@ def _moment(value: object, name: str) -> float:
     return _number(value, name)
 
 
-def _shown_text(value: object) -> str | None:
+def _shown_text(value: object, redact: Redact) -> str | None:
     """Text from outside, fit for one line of a terminal."""
     if not isinstance(value, str) or not value.strip():
         return None
-    return "".join(character if character.isprintable() else "?" for character in value.strip()[:_MAX_REASON])
+    # Before it is cut, which might leave half a key that is no longer known for one.
+    value = redact(value.strip())[:_MAX_REASON]
+    return "".join(character if character.isprintable() else "?" for character in value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +98,8 @@ class Fields:
     soft_reasons: tuple[str, ...] = ()
     degraded: str | None = None
 
-    def read(self, body: bytes, headers: Mapping[str, list[str]]) -> Usage:
-        """Turn an answer into a reading, without blocking.
+    def read(self, body: bytes, headers: Mapping[str, list[str]], redact: Redact) -> Usage:
+        """Turn an answer into a reading, without blocking; *redact* takes the secret out of text that is passed on.
 
         Raises:
             UsageError: The answer cannot be read, the count is missing, or a field makes no sense.
@@ -108,7 +113,7 @@ class Fields:
             count += _number(value, document.name(locator))
         if not math.isfinite(count):
             raise UsageError("the sum of the in_flight fields is not finite")
-        reason = _shown_text(self._find(document, self.blocked_reason))
+        reason = _shown_text(self._find(document, self.blocked_reason), redact)
         until = self._find(document, self.blocked_until)
         blocked_until = None
         if until is not None and self.blocked_until is not None:
@@ -124,8 +129,10 @@ class Fields:
             degraded=self._flag(self._find(document, self.degraded)),
         )
 
-    def read_block(self, status: int, body: bytes | None, headers: Mapping[str, list[str]]) -> UpstreamBlocked:
-        """Find out what a refusal of the whole account says, without blocking.
+    def read_block(
+        self, status: int, body: bytes | None, headers: Mapping[str, list[str]], redact: Redact
+    ) -> UpstreamBlocked:
+        """Find out what a refusal of the whole account says, without blocking; *redact* as in `read`.
 
         The status alone is the news, so nothing in the body (None: it could not be read) makes this fail.
         """
@@ -133,14 +140,14 @@ class Fields:
         reason = None
         try:
             document = self._document(body or b"", headers)
-            reason = _shown_text(self._find(document, self.blocked_reason))
+            reason = _shown_text(self._find(document, self.blocked_reason), redact)
             found = self._find(document, self.blocked_until)
             until = [] if found is None else [_moment(found, "")]
         except UsageError:
             pass
         try:
             error = JsonDocument(body or b"")
-            reason = reason or _shown_text(error.find("/error/type"))
+            reason = reason or _shown_text(error.find("/error/type"), redact)
             boxed = error.find("/error/boxed_until")
             if not until and boxed is not ABSENT and boxed is not None:
                 until = [_moment(boxed, "")]

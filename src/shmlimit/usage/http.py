@@ -6,7 +6,6 @@ import inspect
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from shmlimit.settings import MIN_INTERVAL, SETTLE, STALE_AFTER
@@ -25,7 +24,7 @@ from shmlimit.usage.credential import Credential, Presentation
 from shmlimit.usage.document import Format
 from shmlimit.usage.fields import Fields
 from shmlimit.usage.moment import parse_retry_after
-from shmlimit.usage.reading import UpstreamBlocked, Usage, UsageError
+from shmlimit.usage.reading import Usage, UsageError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -214,21 +213,15 @@ class HttpUsage:
         if answer.status in {429, 503}:
             retry_after = parse_retry_after(answer.header("retry-after"), date=answer.header("date"), now=time.time())
         if answer.status in self._blocked_status:
-            blocked = self._fields.read_block(answer.status, answer.body, answer.headers)
-            raise UpstreamBlocked(
-                presentation.redact(str(blocked)),
-                reason=presentation.redact(blocked.reason),
-                blocked_until=blocked.blocked_until,
-                retry_after=retry_after,
-            )
+            blocked = self._fields.read_block(answer.status, answer.body, answer.headers, presentation.redact)
+            blocked.retry_after = retry_after
+            raise blocked
         if answer.status != 200:
             detail = ", and redirects are not followed" if 300 <= answer.status < 400 else ""
             raise UsageError(f"HTTP {answer.status}{detail}", retry_after=retry_after)
         if answer.body is None:
             raise UsageError(answer.failure or "the answer has no body")
-        usage = self._fields.read(answer.body, answer.headers)
-        reason = usage.blocked_reason
-        return usage if reason is None else replace(usage, blocked_reason=presentation.redact(reason))
+        return self._fields.read(answer.body, answer.headers, presentation.redact)
 
     def to_config(self) -> dict[str, Any]:
         """Return what makes an equal source with `load_source`: JSON values, no secret, and no default."""
