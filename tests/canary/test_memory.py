@@ -37,8 +37,9 @@ def key_in_environment(canary: Canary, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, canary.key)
 
 
-def poll(name: str, line_taken_away: str | None = None) -> None:
+def poll(name: str, directory: str = "/", line_taken_away: str | None = None) -> None:
     """In a worker: be the poller, where core files may be of any size, with one line of defence less."""
+    os.chdir(directory)
     lift_bound_on_cores()
     if line_taken_away == "bound":
         resource.setrlimit = lambda *_: None
@@ -47,8 +48,9 @@ def poll(name: str, line_taken_away: str | None = None) -> None:
     poller.run(name)
 
 
-def hold_the_key() -> None:
+def hold_the_key(directory: str = "/") -> None:
     """In a worker: a program like any other that has the key in its environment."""
+    os.chdir(directory)
     lift_bound_on_cores()
     say()
     hear()
@@ -86,7 +88,7 @@ def test_either_line_of_defence_alone_keeps_a_poller_that_crashes_from_leaving_a
         lift_bound_on_cores_of_a_child()
     except subprocess.CalledProcessError:
         pytest.skip("core files are bounded here")
-    with Worker(hold_the_key, cwd=tmp_path) as control:
+    with Worker(hold_the_key, str(tmp_path)) as control:
         control.hear()
         if not crash(control):
             pytest.skip("nobody's core is dumped here")
@@ -98,7 +100,7 @@ def test_either_line_of_defence_alone_keeps_a_poller_that_crashes_from_leaving_a
         left.unlink()
 
     limiter = Limiter(name, limit=1, usage=usage_of(upstream.url(), AUTH))
-    with limiter.acquire(timeout=0), Worker(poll, name, line_taken_away, cwd=tmp_path) as worker:
+    with limiter.acquire(timeout=0), Worker(poll, name, str(tmp_path), line_taken_away) as worker:
         wait_for(lambda: polls(name, upstream, worker))
         assert not crash(worker)
     assert not list(tmp_path.glob("*core*"))
