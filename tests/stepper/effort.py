@@ -1,0 +1,49 @@
+"""How many of the instructions of an operation are tried, and in which order."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tests.stepper.nursery import Arrival
+
+_SAMPLE = 6
+_AT_LEAST = 3
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What is tried of a way.
+
+    Attributes:
+        is_long: All of it.
+        seconds: As much as fits in this time; None: the first instruction of each state, and a few others.
+        seed: What the order depends on.
+    """
+
+    is_long: bool
+    seconds: float | None
+    seed: int
+
+    def choose(self, way: Sequence[Arrival]) -> Iterator[Arrival]:
+        """Between two changes of the state all instructions leave the same: the first of each goes first."""
+        order = random.Random(self.seed)
+        firsts = [next(arrivals) for _, arrivals in groupby(way, lambda arrival: arrival.state)]
+        order.shuffle(firsts)
+        if self.seconds is None and not self.is_long:
+            yield from firsts
+            yield from order.sample(way, min(_SAMPLE, len(way)))
+            return
+        others = sorted(set(way) - set(firsts))
+        order.shuffle(others)
+        end = time.monotonic() + (self.seconds or float("inf"))
+        for i, arrival in enumerate([*firsts, *others]):
+            if time.monotonic() > end and i >= _AT_LEAST:
+                return
+            yield arrival

@@ -1,0 +1,28 @@
+"""A process is killed at any instruction of any operation, and nothing is lost or left."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.stepper.operation import OPERATIONS, Operation
+from tests.stepper.stage import Stage
+from tests.stepper.world import World
+
+if TYPE_CHECKING:
+    from tests.stepper.effort import Effort
+    from tests.stepper.nursery import Nursery
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_a_death_at_any_instruction_loses_nothing_and_leaves_nothing(
+    operation: Operation, name: str, nursery: Nursery, effort: Effort
+) -> None:
+    with World(name) as world:
+        stage = Stage(nursery, world, operation)
+        way = stage.way()
+        deaths = [stage.kill(arrival, by_reap=by_reap) for arrival in effort.choose(way) for by_reap in (True, False)]
+    states = way[-1].state + 1
+    print(f"{operation.name}: {len(way)} instructions, {states} states, {sum(deaths)} kills of {len(deaths)} tried")
+    assert sum(deaths) > len(deaths) / 2, "it seldom comes where it came before"
