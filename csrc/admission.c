@@ -2,6 +2,7 @@
 
 #include "os.h"
 #include "patience.h"
+#include "slots.h"
 
 struct move {
     enum slot_state from, to;
@@ -30,14 +31,13 @@ static void move_slot(struct slot *slot, enum admission_op op, uint64_t x)
 }
 
 /* The second half of ADMIT_WAITER, repeated by every helper until A forgets it [I4]. */
-static void announce(struct slot *slot, uint64_t x)
+static void announce(struct limiter *l, uint32_t index, uint64_t x)
 {
+    struct slot *slot = &l->slots[index];
+
     if (!stamp_us(load64(&slot->admitted), slot_generation(x)))
         slots_stamp(slot, &slot->admitted, slot_generation(x), os_now_us());
-    /* wake -> wake + 1, after the word moved and before the wake. Pairs with park_until(), which reads wake first.
-     * Crash: before or after: A still holds the operation, so the next to settle it bumps and wakes again. */
-    add32(&slot->wake, 1);
-    os_futex_wake(&slot->wake);
+    slots_wake(l, index, x);
 }
 
 enum shmlimit_status admission_settle(struct limiter *l, uint64_t *a)
@@ -61,7 +61,7 @@ enum shmlimit_status admission_settle(struct limiter *l, uint64_t *a)
         move_slot(slot, op, x);
         if (op != OP_ADMIT_WAITER)
             return SHMLIMIT_OK;
-        announce(slot, x);
+        announce(l, admission_slot(seen), x);
         /* ADMIT_WAITER -> NONE, version + 1: the wake is done. Fails: another helper, or a bump, was faster.
          * Crash: before: the next one announces again; after: nothing is owed. */
         if (cas64(at, seen, *a = successor(seen, OP_NONE, 0, admission_used_milli(seen), admission_has_waiters(seen))))

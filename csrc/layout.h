@@ -11,7 +11,7 @@
 
 #define SEGMENT_MAGIC UINT64_C(0x74696d696c6d6873) /* "shmlimit", little-endian */
 #define ENVELOPE_VERSION 1u
-#define LAYOUT_VERSION 1u
+#define LAYOUT_VERSION 2u
 
 #define PARTICIPANTS 1024u
 #define SLOTS_MAX 8192u  /* admission_word has 13 bits for a slot */
@@ -89,7 +89,8 @@ struct queue {
  * go on through all occupants: their sum over the table is what `status` shows. */
 struct participant {
     shared64 word;
-    shared32 pid, uid;
+    shared32 pid;
+    shared32 bell;    /* futex; bumped by whoever wakes a waiter of this participant that does not sleep on its slot */
     shared64 started; /* the process's start time in clock ticks, for people */
     shared64 granted, queued_grants, timeouts;
     shared64 program[2]; /* command name, for people */
@@ -102,7 +103,7 @@ struct slot {
     shared32 wake;         /* futex: bumped before each wake of the waiter in this slot */
     shared32 weight_milli; /* 1 .. LIMIT_MAX * 1000 */
     shared32 priority;     /* int32_t: higher first */
-    shared32 flags;        /* SLOT_LABELLED; SLOT_DROWSY: written by its waiter while WAITING */
+    shared32 flags;        /* SLOT_*; SLOT_DROWSY: written by its waiter while WAITING */
     shared64 since_ns;     /* int64_t, epoch: older first */
     shared64 arrival;      /* ties */
     shared64 admitted;     /* stamp */
@@ -112,6 +113,7 @@ struct slot {
 
 #define SLOT_LABELLED 1u
 #define SLOT_DROWSY 2u /* the waiter's next look is more than a tick away: wake it if it becomes the head */
+#define SLOT_BELL 4u   /* its waiter is one of many in an event loop: who wakes it rings its participant's bell too */
 
 struct label {
     shared64 text[LABEL_BYTES / 8]; /* UTF-8, zero-padded; written with the slot's record */

@@ -236,20 +236,17 @@ static enum shmlimit_status queue_again(struct limiter *l, struct permit *permit
     return status;
 }
 
-/* The wait in this slot is over, for the reason that park_until() gave. */
-static enum shmlimit_status conclude(struct limiter *l, struct permit *permit, enum shmlimit_status status)
+/* What the waiter has come to, unless it goes on waiting; leaves the queue if that is not a permit. */
+static enum shmlimit_status arrive(struct limiter *l, struct permit *permit, enum shmlimit_status status)
 {
-    enum shmlimit_status left;
-
-    if (status == SHMLIMIT_INTERRUPTED || status == SHMLIMIT_POLLER_WANTED)
+    if (status == SHMLIMIT_QUEUED || status == SHMLIMIT_INTERRUPTED || status == SHMLIMIT_POLLER_WANTED)
         return status;
-    if (status != SHMLIMIT_OK) {
-        left = leave(l, permit);
-        if (left != SHMLIMIT_WOULD_BLOCK) {
-            if (status == SHMLIMIT_TIMED_OUT)
-                count64(&l->participants[l->index].timeouts);
-            return status;
-        }
+    if (status == SHMLIMIT_LOST)
+        return queue_again(l, permit);
+    if (status != SHMLIMIT_OK && leave(l, permit) != SHMLIMIT_WOULD_BLOCK) {
+        if (status == SHMLIMIT_TIMED_OUT)
+            limiter_count_timeout(l);
+        return status;
     }
     hold_granted(l, permit);
     count64(&l->participants[l->index].queued_grants);
@@ -262,14 +259,33 @@ enum shmlimit_status limiter_wait(struct limiter *l, struct permit *permit, uint
         return SHMLIMIT_LOST; /* the parent waits in this slot */
     patience_begin();
     for (uint32_t pass = 0; patience_lasts(pass, 0); pass++) {
-        enum shmlimit_status status = park_until(l, permit, deadline_us);
+        enum shmlimit_status status = arrive(l, permit, park_until(l, permit, deadline_us));
 
-        if (status != SHMLIMIT_LOST)
-            return conclude(l, permit, status);
-        if ((status = queue_again(l, permit)) != SHMLIMIT_QUEUED)
+        if (status != SHMLIMIT_QUEUED)
             return status;
     }
     return SHMLIMIT_INTERRUPTED;
+}
+
+enum shmlimit_status limiter_poll(struct limiter *l, struct permit *permit, bool keeps_time, bool was_woken)
+{
+    if (permit->epoch != limiter_epoch())
+        return SHMLIMIT_LOST;
+    patience_begin();
+    if (!keeps_time)
+        permit->look_at_us = NEVER_US;
+    return arrive(l, permit, park_look(l, permit, keeps_time && (was_woken || permit->look_at_us == NEVER_US)));
+}
+
+bool limiter_is_waiting(const struct limiter *l, const struct permit *permit)
+{
+    return load64(&l->slots[permit->slot].word)
+           == slot_word(SLOT_WAITING, slot_participant(permit->word), slot_generation(permit->word));
+}
+
+void limiter_count_timeout(struct limiter *l)
+{
+    count64(&l->participants[l->index].timeouts);
 }
 
 enum shmlimit_status limiter_leave(struct limiter *l, struct permit *permit)

@@ -75,45 +75,62 @@ static bool can_never_fit(const struct limiter *l, const struct permit *permit)
     return limit && permit->weight_milli > limit * 1000;
 }
 
+static uint64_t waiting_word(const struct permit *permit)
+{
+    return slot_word(SLOT_WAITING, slot_participant(permit->word), slot_generation(permit->word));
+}
+
+/* Where the waiter stands; SHMLIMIT_QUEUED: where it stood. */
+static enum shmlimit_status stand(const struct limiter *l, const struct permit *permit)
+{
+    uint64_t x = load64(&l->slots[permit->slot].word);
+
+    if (x == permit->word)
+        return SHMLIMIT_OK;
+    if (x != waiting_word(permit))
+        return SHMLIMIT_LOST;
+    return can_never_fit(l, permit) ? SHMLIMIT_NEVER_ADMISSIBLE : SHMLIMIT_QUEUED;
+}
+
+enum shmlimit_status park_look(struct limiter *l, struct permit *permit, bool was_woken)
+{
+    enum shmlimit_status status = stand(l, permit);
+    uint64_t now_us;
+
+    if (status != SHMLIMIT_QUEUED)
+        return status;
+    now_us = os_now_us();
+    if (!was_woken && now_us < permit->look_at_us)
+        return SHMLIMIT_QUEUED;
+    status = look(l, permit, !was_woken, now_us);
+    return status == SHMLIMIT_OK ? stand(l, permit) : status;
+}
+
 enum shmlimit_status park_until(struct limiter *l, struct permit *permit, uint64_t deadline_us)
 {
-    struct slot *slot = &l->slots[permit->slot];
-    uint64_t waiting = slot_word(SLOT_WAITING, slot_participant(permit->word), slot_generation(permit->word));
+    shared32 *at = &l->slots[permit->slot].wake;
     bool was_woken = !permit->look_at_us;
 
     for (uint32_t pass = 0;; pass++) {
         /* Before the word: a wake between the two then changes what os_futex_wait() compares. */
-        uint32_t wake = load32(&slot->wake);
-        uint64_t x = load64(&slot->word), now_us;
-        enum shmlimit_status status;
+        uint32_t wake = load32(at);
+        enum shmlimit_status status = park_look(l, permit, was_woken);
         int rc;
 
-        if (x == permit->word)
-            return SHMLIMIT_OK;
-        if (x != waiting)
-            return SHMLIMIT_LOST;
         /* Woken without end: to the caller's signals, and then on with fresh patience. */
-        if (!patience_lasts(pass, l->n_slots) || patience_is_low())
+        if (status == SHMLIMIT_QUEUED && (!patience_lasts(pass, l->n_slots) || patience_is_low()))
             return SHMLIMIT_INTERRUPTED;
-        if (can_never_fit(l, permit))
-            return SHMLIMIT_NEVER_ADMISSIBLE;
-        now_us = os_now_us();
-        if (was_woken || now_us >= permit->look_at_us) {
-            if ((status = look(l, permit, !was_woken, now_us)) != SHMLIMIT_OK)
-                return status;
-            was_woken = false;
-            if (load64(&slot->word) != waiting)
-                continue;
-        }
-        if (now_us >= deadline_us)
+        if (status != SHMLIMIT_QUEUED)
+            return status;
+        if (os_now_us() >= deadline_us)
             return SHMLIMIT_TIMED_OUT;
-        rc = os_futex_wait(&slot->wake, wake, permit->look_at_us < deadline_us ? permit->look_at_us : deadline_us);
+        rc = os_futex_wait(at, wake, permit->look_at_us < deadline_us ? permit->look_at_us : deadline_us);
         if (rc == -EINTR)
             return SHMLIMIT_INTERRUPTED;
         was_woken = rc == 0;
         if (rc != -ETIMEDOUT)
             continue;
-        if (load64(&slot->word) == permit->word)
+        if (load64(&l->slots[permit->slot].word) == permit->word)
             count_missed_wake(l, permit, wake);
         else if (os_now_us() < deadline_us)
             /* A signal may have come just before the sleep: let the caller see to it once a tick. */

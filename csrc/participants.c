@@ -37,7 +37,6 @@ static void describe(struct participant *entry)
     uint64_t program[2], started = start_time((char *)program);
 
     fill32(&entry->pid, (uint32_t)getpid());
-    fill32(&entry->uid, (uint32_t)geteuid());
     fill64(&entry->started, started);
     fill64(&entry->program[0], program[0]);
     fill64(&entry->program[1], program[1]);

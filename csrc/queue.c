@@ -84,15 +84,10 @@ static void scan_slots(const struct limiter *l, const struct gate_view *view, st
 }
 
 /* A sleeping head would keep no time: the next cooldown, the pause's end, the liveness of holders. */
-static void wake_if_drowsy(struct limiter *l, uint32_t index)
+static void wake_if_drowsy(struct limiter *l, uint32_t index, uint64_t x)
 {
-    struct slot *slot = &l->slots[index];
-
-    if (!(load32(&slot->flags) & SLOT_DROWSY))
-        return;
-    /* wake -> wake + 1 without moving the slot: the waiter looks again. Crash: before: its neighbours' ticks grant. */
-    add32(&slot->wake, 1);
-    os_futex_wake(&slot->wake);
+    if (load32(&l->slots[index].flags) & SLOT_DROWSY)
+        slots_wake(l, index, x);
 }
 
 static void count_self_heal(struct limiter *l, const struct gate_view *view, const struct scan *scan)
@@ -175,7 +170,7 @@ enum shmlimit_status queue_grant(struct limiter *l, bool is_tick, struct queue_o
             continue;
         outlook->head = scan.best;
         outlook->changes_at_us = scan.changes_at_us;
-        wake_if_drowsy(l, scan.best);
+        wake_if_drowsy(l, scan.best, scan.best_word);
         return SHMLIMIT_OK;
     }
     /* After many admissions the rest is left to the ticks of those who still wait. */

@@ -15,6 +15,7 @@
  *     reaper               take back from the dead and the stuck
  *     queue                admit the best waiter while there is room
  *     park                 sleep on a slot until admitted
+ *     bell                 sleep for all the waiters of a process's event loops
  *     limiter              acquire, release: the only place that combines them
  *     audit, snapshot      read everything, for `doctor` and `status`
  *
@@ -127,6 +128,7 @@ struct request {
     int64_t since_ns; /* 0: now */
     const char *label; /* UTF-8, NULL: none; cut to LABEL_BYTES by the caller */
     size_t label_length;
+    bool has_bell; /* its waiter follows with limiter_poll, not limiter_wait: see bell_relay */
 };
 
 /* What a caller holds, or waits for: a slot in one occupancy. Private memory. */
@@ -155,19 +157,32 @@ bool limiter_is_current(const struct limiter *l);
 enum shmlimit_status limiter_renew(struct limiter *l);
 uint64_t limiter_epoch(void);
 
-/* ---- Permits. limiter_try and limiter_enter never block; limiter_wait does. */
+/* ---- Permits. Only limiter_wait blocks. */
 enum shmlimit_status limiter_try(struct limiter *l, const struct request *request, struct permit *permit);
 /* SHMLIMIT_OK: admitted. SHMLIMIT_QUEUED: follow with limiter_wait until another answer, or limiter_leave. */
 enum shmlimit_status limiter_enter(struct limiter *l, const struct request *request, struct permit *permit);
 /* A process that was stopped until what it waited for had been granted and taken back as overdue queues again, in its
  * old turn. */
 enum shmlimit_status limiter_wait(struct limiter *l, struct permit *permit, uint64_t deadline_us);
+/* As limiter_wait, without blocking; SHMLIMIT_QUEUED: nothing new. `keeps_time`: this waiter is the first of its event
+ * loop and looks after the queue, at once if `was_woken`, else when permit->look_at_us has come. */
+enum shmlimit_status limiter_poll(struct limiter *l, struct permit *permit, bool keeps_time, bool was_woken);
+bool limiter_is_waiting(const struct limiter *l, const struct permit *permit); /* one load: nothing new to poll for */
+void limiter_count_timeout(struct limiter *l); /* of a waiter that was polled, not waited for */
 /* Leaves the queue. SHMLIMIT_OK: left; SHMLIMIT_QUEUED never; SHMLIMIT_WOULD_BLOCK: admitted meanwhile, the permit is held. */
 enum shmlimit_status limiter_leave(struct limiter *l, struct permit *permit);
 bool limiter_release(struct limiter *l, const struct permit *permit); /* false: it was not held any more */
 bool limiter_touch(struct limiter *l, const struct permit *permit);   /* restarts the watchdog's clock */
 bool limiter_holds(const struct limiter *l, const struct permit *permit);
 enum shmlimit_status limiter_reap(struct limiter *l, uint32_t *taken_back);
+
+/* ---- Waiters in event loops: one thread of the process relays all their wakes. */
+#define RELAY_CHANNELS 64
+struct relay {
+    _Atomic int channels[RELAY_CHANNELS]; /* an eventfd for each loop; -1: none. Closed only after the relay */
+};
+/* Blocks until the deadline; writes to every channel, once and whenever a waiter of this participant is woken. */
+void bell_relay(struct limiter *l, struct relay *relay, uint64_t deadline_us);
 
 /* ---- Settings. Each takes effect at once for every process. */
 enum shmlimit_status limiter_set_limit(struct limiter *l, uint32_t limit);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "os.h"
 #include "patience.h"
 
 uint32_t slots_high_water(const struct limiter *l)
@@ -69,7 +70,7 @@ void slots_fill(struct limiter *l, uint32_t index, const struct request *request
     fill32(&slot->weight_milli, request->weight_milli);
     fill32(&slot->priority, (uint32_t)request->priority);
     fill64(&slot->since_ns, (uint64_t)request->since_ns);
-    fill32(&slot->flags, request->label ? SLOT_LABELLED : 0);
+    fill32(&slot->flags, (request->label ? SLOT_LABELLED : 0) | (request->has_bell ? SLOT_BELL : 0));
     if (request->label) {
         uint64_t text[LABEL_BYTES / 8] = {0};
 
@@ -119,4 +120,30 @@ bool slots_cool(struct limiter *l, uint32_t index, uint64_t held, uint64_t cool_
     /* HELD(holder) -> COOLING. Pairs with whoever EXPIREs it: the stamp is read only in COOLING.
      * Crash: before: still HELD, the reaper or watchdog cools it; after: anyone expires it when it is due. */
     return cas64(&slot->word, held, slot_moved(held, SLOT_COOLING));
+}
+
+static void ring(struct limiter *l, uint32_t participant)
+{
+    shared32 *bell;
+
+    if (participant >= PARTICIPANTS)
+        return;
+    bell = &l->participants[participant].bell;
+    /* bell -> bell + 1, after the slot moved and before the wake. Pairs with bell_relay(), which reads it first.
+     * Crash: before or after: an ADMIT_WAITER is announced again; else the loop's next tick looks. */
+    add32(bell, 1);
+    os_futex_wake(bell);
+}
+
+void slots_wake(struct limiter *l, uint32_t index, uint64_t x)
+{
+    struct slot *slot = &l->slots[index];
+
+    /* wake -> wake + 1, after the word moved and before the wake. Pairs with park_until(), which reads wake first.
+     * Crash: before or after: of an ADMIT_WAITER, A still holds the operation, so the next to settle it wakes again;
+     * of a mere call to look, the neighbours' ticks grant. */
+    add32(&slot->wake, 1);
+    os_futex_wake(&slot->wake);
+    if (load32(&slot->flags) & SLOT_BELL)
+        ring(l, slot_participant(x));
 }

@@ -20,5 +20,7 @@ void slots_stamp(struct slot *slot, shared64 *at, uint64_t generation, uint64_t 
 /* When the holder was admitted or last touched; 0 if nobody stamped it yet. */
 uint64_t slots_touched_us(const struct slot *slot, uint64_t word);
 uint32_t slots_high_water(const struct limiter *l);
+/* Wakes the waiter of the slot, whose word was x; in a later occupancy it looks once too often. */
+void slots_wake(struct limiter *l, uint32_t index, uint64_t x);
 
 #endif

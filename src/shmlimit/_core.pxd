@@ -57,12 +57,14 @@ cdef extern from "shmlimit.h" nogil:
         int64_t since_ns
         const char *label
         size_t label_length
+        bint has_bell
 
     struct permit:
         uint32_t slot
         uint32_t weight_milli
         uint64_t word
         uint64_t epoch
+        uint64_t look_at_us
         uint64_t admitted_us
 
     struct census:
@@ -129,7 +131,19 @@ cdef extern from "shmlimit.h" nogil:
     shmlimit_status limiter_try(limiter *l, const request *request, permit *permit)
     shmlimit_status limiter_enter(limiter *l, const request *request, permit *permit)
     shmlimit_status limiter_wait(limiter *l, permit *permit, uint64_t deadline_us)
+    shmlimit_status limiter_poll(limiter *l, permit *permit, bint keeps_time, bint was_woken)
+    bint limiter_is_waiting(const limiter *l, const permit *permit)
+    void limiter_count_timeout(limiter *l)
     shmlimit_status limiter_leave(limiter *l, permit *permit)
+
+    enum:
+        RELAY_CHANNELS
+
+    struct relay:
+        int channels[RELAY_CHANNELS]
+
+    void bell_relay(limiter *l, relay *relay, uint64_t deadline_us)
+
     bint limiter_release(limiter *l, const permit *permit)
     bint limiter_touch(limiter *l, const permit *permit)
     bint limiter_holds(const limiter *l, const permit *permit)

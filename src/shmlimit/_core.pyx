@@ -9,6 +9,7 @@ from libc.errno cimport errno
 from libc.math cimport isfinite
 from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
 from libc.string cimport memset
+from posix.unistd cimport close
 
 import os
 
@@ -48,6 +49,7 @@ NO_READING = 0xFFFFFF
 BLOCKED_BY = (None, "full", "cooling", "foreign", "paused", "stale")
 
 ADMITTED = SHMLIMIT_OK
+QUEUED = SHMLIMIT_QUEUED
 TIMED_OUT = SHMLIMIT_TIMED_OUT
 POLLER_WANTED = SHMLIMIT_POLLER_WANTED
 
@@ -212,7 +214,10 @@ cdef class Attachment:
             except BaseException:
                 self.abandon(permit)
                 raise
-        if status == SHMLIMIT_POLLER_WANTED:
+        return self.arrived(permit, status)
+
+    cdef int arrived(self, Permit permit, int status) except -1:
+        if status == SHMLIMIT_POLLER_WANTED or status == SHMLIMIT_QUEUED:
             return status
         permit.is_queued = False
         if status == SHMLIMIT_OK:
@@ -220,6 +225,29 @@ cdef class Attachment:
         elif status != SHMLIMIT_TIMED_OUT:
             raise self.failed(status)
         return status
+
+    def poll(self, Permit permit not None, *, bint keeps_time=False, bint was_woken=False) -> int:
+        """As `wait`, without blocking: also QUEUED. The first waiter of a loop keeps time for the queue: see `look_at`."""
+        return self.arrived(permit, limiter_poll(&self.c, &permit.c, keeps_time, was_woken))
+
+    def look_at(self, Permit permit not None) -> float:
+        """When, in host seconds, to poll for a permit that keeps time though nobody woke it."""
+        return permit.c.look_at_us / 1e6
+
+    def is_waiting(self, Permit permit not None) -> bool:
+        """False when there is something to poll for."""
+        return limiter_is_waiting(&self.c, &permit.c)
+
+    def withdraw(self, Permit permit not None, *, bint is_timeout) -> int:
+        """Leave the queue: TIMED_OUT, which may be counted; ADMITTED if the permit was granted meanwhile: it is held."""
+        status = limiter_leave(&self.c, &permit.c)
+        if status == SHMLIMIT_WOULD_BLOCK:
+            return self.poll(permit)
+        permit.is_queued = False
+        self.check(status)
+        if is_timeout:
+            limiter_count_timeout(&self.c)
+        return SHMLIMIT_TIMED_OUT
 
     cdef void abandon(self, Permit permit) noexcept:
         permit.is_queued = False
@@ -364,6 +392,53 @@ cdef class Attachment:
         return header, occupants
 
 
+cdef class Relay:
+    """What passes the wakes of one attachment's waiters on to this process's event loops: an eventfd for each.
+
+    An eventfd lives as long as this object, so that `run` in another thread never writes to a stranger's file. Of no use
+    in a forked child.
+    """
+
+    cdef Attachment attachment
+    cdef relay c
+    cdef int channels[RELAY_CHANNELS]
+
+    def __cinit__(self):
+        for i in range(RELAY_CHANNELS):
+            self.c.channels[i] = self.channels[i] = -1
+
+    def __init__(self, Attachment attachment not None):
+        self.attachment = attachment
+
+    def __dealloc__(self):
+        for i in range(RELAY_CHANNELS):
+            if self.channels[i] >= 0:
+                close(self.channels[i])
+
+    def connect(self) -> int:
+        """An eventfd to which `run` writes from now on."""
+        for i in range(RELAY_CHANNELS):
+            if self.c.channels[i] < 0:
+                if self.channels[i] < 0:
+                    self.channels[i] = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+                self.c.channels[i] = self.channels[i]
+                return self.channels[i]
+        raise ShmlimitError(
+            f"{self.attachment.path}: more than {RELAY_CHANNELS} event loops of this process wait; use fewer loops"
+        )
+
+    def disconnect(self, int channel) -> None:
+        """It is written to no more, but for a write that is under way."""
+        for i in range(RELAY_CHANNELS):
+            if self.c.channels[i] == channel:
+                self.c.channels[i] = -1
+
+    def run(self, uint64_t deadline_us) -> None:
+        """Block until the deadline, and relay."""
+        with nogil:
+            bell_relay(&self.attachment.c, &self.c, deadline_us)
+
+
 # No garbage collector: nothing it refers to refers back, and it is made and dropped on every call's path.
 @cython.final
 @cython.no_gc
@@ -498,7 +573,7 @@ cdef class LimiterBase:
         return permit
 
     cdef int call(
-        self, Permit permit, object weight, int priority, int64_t since_ns, object label, bint may_queue
+        self, Permit permit, object weight, int priority, int64_t since_ns, object label, bint may_queue, bint has_bell
     ) except -1:
         """limiter_try or limiter_enter: SHMLIMIT_OK, _WOULD_BLOCK or _QUEUED."""
         cdef request wanted
@@ -509,6 +584,7 @@ cdef class LimiterBase:
         wanted.since_ns = since_ns
         wanted.label = NULL
         wanted.label_length = 0
+        wanted.has_bell = has_bell
         if label is not None:
             text = label_of(label)
             wanted.label = text
@@ -562,7 +638,7 @@ cdef class LimiterBase:
             if self.attachment is None:
                 return self.unlimited(weight, label)
         permit = self.new_permit()
-        return permit if self.call(permit, weight, 0, 0, label, False) == SHMLIMIT_OK else None
+        return permit if self.call(permit, weight, 0, 0, label, False, False) == SHMLIMIT_OK else None
 
     @property
     def _attachment(self):
@@ -585,14 +661,14 @@ cdef class LimiterBase:
         self.is_closed = True
         self.attachment = None
 
-    def _enter(self, weight, int priority, int64_t since_ns, label):
-        """(permit, queued): admitted at once, or in the queue."""
+    def _enter(self, weight, int priority, int64_t since_ns, label, bint has_bell=False):
+        """(permit, queued): admitted at once, or in the queue; has_bell: to be polled in an event loop."""
         cdef Permit permit
         self.ready()
         if self.attachment is None:
             return self.unlimited(weight, label), False
         permit = self.new_permit()
-        return permit, self.call(permit, weight, priority, since_ns, label, True) == SHMLIMIT_QUEUED
+        return permit, self.call(permit, weight, priority, since_ns, label, True, has_bell) == SHMLIMIT_QUEUED
 
     def __enter__(self):
         cdef Permit permit = self.take(1, None)

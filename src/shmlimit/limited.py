@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 from collections.abc import Callable
@@ -17,12 +18,10 @@ def limited(limiter: Limiter, options: dict[str, Any]) -> Callable[[F], F]:
     """Return the decorator of Limiter.limited."""
 
     def decorate(function: F) -> F:
-        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-            raise TypeError(
-                f"{function.__qualname__} is asynchronous; acquire in a thread, asyncio is not supported yet"
-            )
-        wrap = _limited_generator if inspect.isgeneratorfunction(function) else _limited_function
-        return cast("F", wrap(limiter, options, function))
+        for is_kind, wrap in _KINDS:
+            if is_kind(function):
+                return cast("F", wrap(limiter, options, function))
+        return cast("F", _limited_function(limiter, options, function))
 
     return decorate
 
@@ -43,3 +42,40 @@ def _limited_generator(limiter: Limiter, options: dict[str, Any], function: F) -
             return (yield from function(*args, **kwargs))
 
     return generate
+
+
+def _limited_coroutine(limiter: Limiter, options: dict[str, Any], function: F) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        with await limiter.acquire_async(**options):
+            return await function(*args, **kwargs)
+
+    return call
+
+
+def _limited_async_generator(limiter: Limiter, options: dict[str, Any], function: F) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def generate(*args: Any, **kwargs: Any) -> Any:
+        with await limiter.acquire_async(**options):
+            async with contextlib.aclosing(function(*args, **kwargs)) as inner:
+                step = inner.__anext__()
+                while True:
+                    try:
+                        item = await step
+                    except StopAsyncIteration:
+                        return
+                    try:
+                        step = inner.asend((yield item))
+                    except GeneratorExit:
+                        raise
+                    except BaseException as error:  # noqa: BLE001 - thrown in by the consumer, for the inner one
+                        step = inner.athrow(error)
+
+    return generate
+
+
+_KINDS = (
+    (inspect.iscoroutinefunction, _limited_coroutine),
+    (inspect.isasyncgenfunction, _limited_async_generator),
+    (inspect.isgeneratorfunction, _limited_generator),
+)

@@ -46,6 +46,7 @@ def test_shared_memory_is_written_only_where_a_comment_gives_the_crash_argument(
 def test_all_is_what_the_package_exports() -> None:
     public = {name for name in vars(shmlimit) if not name.startswith("_")}
     modules = {"errors", "limiter", "limited", "segment", "settings", "statefile", "launch", "opening", "annotations"}
+    modules |= {"controls", "holding", "request", "loops", "loop_queue", "relay", "standing"}
     assert public - modules - {"usage", "poller", "cli", "emulate", "demo"} == set(shmlimit.__all__)
 
 

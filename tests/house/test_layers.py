@@ -19,8 +19,8 @@ PYTHON_LAYERS = [
     {"errors"},
     {"_core"},
     {"settings", "statefile", "status", "segment", "launch"},
-    {"opening"},
-    {"limited", "limiter"},
+    {"opening", "request"},
+    {"controls", "relay", "standing", "loop_queue", "loops", "holding", "limited", "limiter"},
     {""},  # the package itself
     {"usage"},
     {"poller", "emulate"},
@@ -40,7 +40,7 @@ C_LAYERS = [
     ["reaper"],
     ["queue"],
     ["attach"],
-    ["park"],
+    ["park", "bell"],
     ["limiter", "settings", "sample", "audit", "snapshot"],
 ]
 

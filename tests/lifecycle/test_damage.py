@@ -43,8 +43,8 @@ def test_any_wrong_byte_of_the_magic_is_corrupt(name: str, byte: int) -> None:
     [
         (number32(segments.ENVELOPE_VERSION, 0), "envelope version is 0, expected 1"),
         (number32(segments.ENVELOPE_VERSION, 2), "envelope version is 2, expected 1"),
-        (number32(segments.LAYOUT_VERSION, 0), "layout version is 0, expected 1"),
-        (number32(segments.LAYOUT_VERSION, 2), "layout version is 2, expected 1"),
+        (number32(segments.LAYOUT_VERSION, 1), "layout version is 1, expected 2"),
+        (number32(segments.LAYOUT_VERSION, 3), "layout version is 3, expected 2"),
         (number64(segments.ABI_HASH, 1), "ABI hash is 1, expected"),
         (number64(segments.BOOT_ID, 1), "boot id"),
         (number64(segments.BOOT_ID + 8, 1), "boot id"),

@@ -10,7 +10,7 @@ import pytest
 from shmlimit import AcquireTimeout, Limiter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Generator
+    from collections.abc import Generator
 
 
 @pytest.fixture
@@ -99,15 +99,3 @@ def test_values_and_exceptions_are_passed_into_a_generator(limiter: Limiter) -> 
     with pytest.raises(LookupError):
         steps.throw(LookupError())
     assert limiter.status().held == 0
-
-
-def test_coroutine_functions_are_refused_when_decorated(limiter: Limiter) -> None:
-    async def work() -> None: ...
-
-    async def stream() -> AsyncIterator[int]:
-        yield 1
-
-    for function in (work, stream):
-        with pytest.raises(TypeError, match="asynchronous") as caught:
-            limiter.limited()(function)
-        assert function.__qualname__ in str(caught.value)
