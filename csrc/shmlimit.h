@@ -16,6 +16,7 @@
  *     queue                admit the best waiter while there is room
  *     park                 sleep on a slot until admitted
  *     bell                 sleep for all the waiters of a process's event loops
+ *     entry                claim a slot; admitted at once, queued, or given back
  *     limiter              acquire, release: the only place that combines them
  *     audit, snapshot      read everything, for `doctor` and `status`
  *

@@ -40,7 +40,7 @@ C_LAYERS = [
     ["reaper"],
     ["queue"],
     ["attach"],
-    ["park", "bell"],
+    ["park", "bell", "entry"],
     ["limiter", "settings", "sample", "audit", "snapshot"],
 ]
 
