@@ -27,18 +27,21 @@ def nurse(directory: str, name: str, course: str) -> None:
     # What children inherit, and must not share.
     inherited = Limiter(name)
     say(os.getpid())
-    while True:
-        match hear():
-            case ["start", seed]:
-                sys.stdout.flush()
-                child = os.fork()
-                if not child:
-                    _begin(directory, name, course, seed)
-                say(child)
-            case ["ended"]:
-                say(list(_ended()))
-            case word:
-                raise ValueError(f"{inherited!r}: {word!r}")
+    try:
+        while True:
+            match hear():
+                case ["start", seed]:
+                    sys.stdout.flush()
+                    child = os.fork()
+                    if not child:
+                        _begin(directory, name, course, seed)
+                    say(child)
+                case ["ended"]:
+                    say(list(_ended()))
+                case word:
+                    raise ValueError(f"{inherited!r}: {word!r}")
+    finally:
+        os.killpg(0, signal.SIGKILL)  # its director has gone without a word: so go all whom it started
 
 
 def _begin(directory: str, name: str, course: str, seed: int) -> NoReturn:
