@@ -99,7 +99,8 @@ class Controls(_core.LimiterBase):
         reduced = self._attachment.report_refusal(pause_until_us, permit)
         if reduced:
             self._save()
-            _log.warning("%s", self.status().notice)
+            if notice := self.status().notice:  # none: somebody has reset it already
+                _log.warning("%s", notice)
         return reduced
 
     def reap(self) -> int:
