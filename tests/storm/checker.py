@@ -39,7 +39,8 @@ class Checker:
         self._history = history
         self._course = course
         self._limits = Limits(history.limits, history.reports)
-        self._cooldown = int(course.cooldown * SECOND) - _GRAIN if course.cooldown else 0
+        self._cooldown_least = max(0, int(min(course.cooldowns) * SECOND) - _GRAIN)
+        self._cooldown_most = int(max(course.cooldowns) * SECOND) + _GRAIN
 
     def violations(self) -> list[str]:
         """Every breach of a rule, in words; none: all was well."""
@@ -63,7 +64,7 @@ class Checker:
         """Those that surely held at once had room together when the last of them was admitted at the earliest."""
         events = []
         for call in self._history.calls:
-            begin, end = call.admitted_by, call.held_until + self._cooldown
+            begin, end = call.admitted_by, call.held_until + self._cooldown_least
             if begin < min(end, NEVER):
                 events += [(begin, 1, call), (end, 0, call)]
         holding: dict[str, Call] = {}
@@ -164,7 +165,7 @@ class Checker:
 
     def _perhaps_held_until(self, call: Call) -> int:
         if call.released < NEVER or call.ended < NEVER:
-            return min(call.released, call.ended) + self._cooldown + 2 * _GRAIN
+            return min(call.released, call.ended) + self._cooldown_most
         return call.gone + _RECLAIM
 
     def _perhaps_paused(self) -> list[tuple[int, int]]:

@@ -17,7 +17,7 @@ class Course:
         callers: Processes that acquire, each replaced when it dies.
         limit: The limit at first, and at the end.
         limits: What it is changed to meanwhile.
-        cooldown: Of every release.
+        cooldowns: Of a release: the first at first, and any of them once it is configured.
         slot_timeout: Of the watchdog; None: off.
         slots: Of the segment; fewer than callers: the table is full at times.
         weights: What a permit may weigh, in thousandths.
@@ -37,7 +37,7 @@ class Course:
     callers: int = 24
     limit: int = 6
     limits: tuple[int, ...] = ()
-    cooldown: float = 0.0
+    cooldowns: tuple[float, ...] = (0.0,)
     slot_timeout: float | None = None
     slots: int = 96
     weights: tuple[int, ...] = (1000,)
@@ -69,7 +69,7 @@ STORMS = (
     Course(
         "overdue",
         limits=(4, 6),
-        cooldown=0.02,
+        cooldowns=(0.02,),
         slot_timeout=0.08,
         touches=0.3,
         holds=0.05,
@@ -81,11 +81,11 @@ STORMS = (
         callers=48,
         slots=24,
         limits=(3, 6, 9),
-        cooldown=0.005,
+        cooldowns=(0.005, 0.01, 0.002),
         weights=(1000, 1500),
         timeouts=(None, 0.05, 0.2),
         holds=0.01,
-        deeds={"kill": 8.0, "stop": 4.0, "cancel": 10.0, "limit": 2.0},
+        deeds={"kill": 8.0, "stop": 4.0, "cancel": 10.0, "limit": 2.0, "configure": 3.0},
     ),
     Course(
         "recreated",

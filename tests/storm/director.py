@@ -54,6 +54,7 @@ class Director:
             "cancel": self._cancel,
             "limit": lambda: self._set_limit(self._chance.choice(course.limits)),
             "reset": self._reset,
+            "configure": self._configure,
             "pause": lambda: self._pause(self._chance.random() * _PAUSED_MAX),
             "kill poller": self._kill_poller,
             "recreate": self._recreate,
@@ -99,7 +100,7 @@ class Director:
         self._limiter = Limiter(
             self._name,
             limit=course.limit,
-            cooldown=course.cooldown,
+            cooldown=course.cooldowns[0],
             slot_timeout=course.slot_timeout,
             slots=course.slots,
             usage=course.usage,
@@ -150,6 +151,7 @@ class Director:
     def _kill_poller(self) -> None:
         if (pid := self._limiter.status().poller) is not None:
             self._killed.add(pid)
+            self._journal.write("kill poller")
             os.kill(pid, signal.SIGKILL)
 
     def _stop(self) -> None:
@@ -165,7 +167,12 @@ class Director:
             self._journal.write("continued", pid)
 
     def _cancel(self) -> None:
+        self._journal.write("cancel")
         os.kill(self._chance.choice(self._callers), signal.SIGUSR1)
+
+    def _configure(self) -> None:
+        self._journal.write("configure")
+        self._limiter.cooldown = self._chance.choice(self._course.cooldowns)
 
     def _set_limit(self, limit: int) -> None:
         self._journal.write("set", limit)
@@ -190,6 +197,7 @@ class Director:
 
     def _remove(self) -> None:
         """As a person's `rm` does, without a word to those who use it."""
+        self._journal.write("remove")
         Path(segment.path_of(self._name)).unlink()
         self._create()
 

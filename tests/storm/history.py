@@ -7,6 +7,7 @@ interval that cannot accuse the innocent.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ NEVER = 2**62
 SECOND = 10**9
 # The time of an admission is read from a clock that ticks every few milliseconds.
 _COARSE = 20_000_000
+_DEEDS = ("kill", "kill poller", "stop", "cancel", "set", "reset", "pause", "configure", "retire", "remove")
 
 
 @dataclass
@@ -141,6 +143,7 @@ class History:
         retired: When each segment that was retired had been.
         errors: What no process may ever meet, in words.
         pulses: When the director looked on.
+        deeds: How often the director did what.
     """
 
     n_segments: int = 0
@@ -153,6 +156,7 @@ class History:
     retired: dict[int, int] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     pulses: list[int] = field(default_factory=list)
+    deeds: Counter[str] = field(default_factory=Counter)
 
 
 def read(directory: Path, course: Course) -> History:
@@ -225,6 +229,7 @@ def _read_caller(name: str, lines: list[list[Any]], kills: dict[int, list[int]],
 def _read_director(lines: list[list[Any]], limit: int, history: History) -> None:
     by_label = {call.label: call for call in history.calls}
     begun, length, inode = 0, 0, 0
+    history.deeds.update(event for _, event, *_ in lines if event in _DEEDS)
     for at, event, *details in lines:
         match event, *details:
             case "created", inode:

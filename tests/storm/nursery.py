@@ -41,7 +41,8 @@ def nurse(directory: str, name: str, course: str) -> None:
                 case word:
                     raise ValueError(f"{inherited!r}: {word!r}")
     finally:
-        os.killpg(0, signal.SIGKILL)  # its director has gone without a word: so go all whom it started
+        # Its director has gone without a word: so go all whom it started, in the session that it leads.
+        os.killpg(os.getpid(), signal.SIGKILL)
 
 
 def _begin(directory: str, name: str, course: str, seed: int) -> NoReturn:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from shmlimit import Limiter, segment
 from tests.storm import journal
 from tests.storm.course import PARKED
+from tests.storm.director import HANG
 from tests.storm.nursery import nurse
 from tests.support.processes import Worker, wait_for
 
@@ -40,12 +41,12 @@ def measure(directory: Path, name: str, kills: int, usage: str | None) -> list[f
             if number < PARKED.callers - 1:
                 continue
             if usage is not None:
-                wait_for(attachment.poller_is_alive)
+                wait_for(attachment.poller_is_alive, HANG)
             oldest = limiter.status().holders[0].pid
             killed.append(time.monotonic_ns())
             os.kill(oldest, signal.SIGKILL)
             _wait_until_parked(limiter, PARKED.callers - 1)
-        wait_for(lambda: len(_admissions(directory)) == PARKED.limit + len(killed))
+        wait_for(lambda: len(_admissions(directory)) == PARKED.limit + len(killed), HANG)
     finally:
         os.killpg(nursery.pid, signal.SIGKILL)
         nursery.__exit__()
@@ -60,7 +61,7 @@ def _wait_until_parked(limiter: Limiter, callers: int) -> None:
         now = limiter.status()
         return now.held == min(callers, PARKED.limit) and now.held + now.queued == callers
 
-    wait_for(is_so)
+    wait_for(is_so, HANG)
 
 
 def _admissions(directory: Path) -> list[int]:

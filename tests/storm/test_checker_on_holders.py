@@ -100,7 +100,7 @@ def test_a_429_lowers_the_limit_once_it_was_reported_and_until_the_next_reset(bo
 
 
 def test_a_cooling_permit_counts(tmp_path: Path) -> None:
-    book = Book(tmp_path, limit=1, cooldown=0.005)
+    book = Book(tmp_path, limit=1, cooldowns=(0.005,))
     book.holder(1, 0, 1, 10)
     book.holder(2, 0, 15.1, 20)
     assert book.verdict() == []
@@ -109,7 +109,7 @@ def test_a_cooling_permit_counts(tmp_path: Path) -> None:
 
 
 def test_a_permit_of_the_dead_cools_too(tmp_path: Path) -> None:
-    book = Book(tmp_path, limit=1, cooldown=0.005)
+    book = Book(tmp_path, limit=1, cooldowns=(0.005,))
     book.waiter(1, 0, 1, 2)
     book.director((10, "kill", 1))
     book.holder(2, 0, 14.9, 20)
