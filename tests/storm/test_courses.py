@@ -45,7 +45,7 @@ def rounds(is_long: bool, seconds: float | None) -> list[float]:
 
 
 @pytest.mark.parametrize("course", STORMS, ids=lambda course: course.name)
-def test_storm(
+def test_no_promise_is_broken_in_a_storm(
     course: Course, name: str, tmp_path: Path, rounds: list[float], is_long: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(upstream.LIMITER, name)
