@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "admission.h"
+#include "host.h"
 #include "patience.h"
 #include "queue.h"
 #include "reaper.h"
@@ -51,7 +52,17 @@ static void after_fork_in_child(void)
         l->fd = -1;
     }
     atomic_store(epoch_page, ++epoch_before_fork);
+    host_clock_forget();
     pthread_mutex_unlock(&registry_lock);
+}
+
+/* A call that a supported platform has: it lacks it, or has run out of something for the moment. */
+static enum shmlimit_status failed(struct fault *fault, const char *what, int error)
+{
+    *fault = (struct fault){.what = what, .error = error};
+    return error == EINVAL || error == ENOSYS || error == EOPNOTSUPP || error == EPERM || error == EACCES
+               ? SHMLIMIT_UNSUPPORTED
+               : SHMLIMIT_SYSTEM;
 }
 
 static enum shmlimit_status process_start(struct fault *fault)
@@ -59,27 +70,26 @@ static enum shmlimit_status process_start(struct fault *fault)
     void *page;
     int error;
 
+    if ((error = -host_clock_read()))
+        return failed(fault, "time namespace", error);
     if (epoch_page)
         return SHMLIMIT_OK;
     page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (page == MAP_FAILED || madvise(page, 4096, MADV_WIPEONFORK)) {
-        *fault = (struct fault){.what = "madvise(MADV_WIPEONFORK)", .error = errno};
-        return SHMLIMIT_UNSUPPORTED;
+    if (page == MAP_FAILED)
+        return failed(fault, "mmap", errno);
+    if (madvise(page, 4096, MADV_WIPEONFORK)) {
+        error = errno;
+        munmap(page, 4096);
+        return failed(fault, "madvise(MADV_WIPEONFORK)", error);
     }
     if ((error = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child))) {
-        *fault = (struct fault){.what = "pthread_atfork", .error = error};
-        return SHMLIMIT_SYSTEM;
+        munmap(page, 4096);
+        return failed(fault, "pthread_atfork", error);
     }
     epoch_before_fork = 1;
     epoch_page = page;
     atomic_store(epoch_page, 1);
     return SHMLIMIT_OK;
-}
-
-static enum shmlimit_status unsupported(struct fault *fault, const char *what, int error)
-{
-    *fault = (struct fault){.what = what, .error = error};
-    return SHMLIMIT_UNSUPPORTED;
 }
 
 #define PROBES_MAX 1024
@@ -89,25 +99,25 @@ static enum shmlimit_status check_platform(const struct limiter *l, struct fault
 {
     int64_t byte = LOCK_BASE * 2 + getpid();
     shared32 word = 0;
-    int other = segment_reopen(l), unrelated, rc;
+    int other = segment_reopen(l), unrelated, rc, held;
 
     if (other < 0)
-        return SHMLIMIT_NOT_FOUND;
+        return segment_reopen_failed(other, fault);
     /* In another pid namespace somebody with our pid may be at the same test. */
     for (int tries = 0; (rc = os_lock(l->fd, byte)) == 0 && tries < PROBES_MAX; tries++)
         byte++;
     if (rc != 1)
-        rc = rc < 0 ? rc : -EAGAIN;
+        rc = rc < 0 ? rc : -EOPNOTSUPP;
     else if ((unrelated = segment_reopen(l)) >= 0)
         close(unrelated);
-    if (rc == 1 && os_lock_is_held(other, byte) != 1)
-        rc = -EOPNOTSUPP;
+    if (rc == 1 && (held = os_lock_is_held(other, byte)) != 1)
+        rc = held < 0 ? held : -EOPNOTSUPP;
     os_unlock(l->fd, byte);
     close(other);
     if (rc < 0)
-        return unsupported(fault, "open-file-description locks", -rc);
-    if ((rc = os_futex_wait(&word, 1, UINT64_MAX)))
-        return unsupported(fault, "shared futexes", -rc);
+        return failed(fault, "open-file-description locks", -rc);
+    if ((rc = os_futex_wait(&word, 1, UINT64_MAX)) && rc != -EINTR)
+        return failed(fault, "shared futexes", -rc);
     return SHMLIMIT_OK;
 }
 
@@ -184,22 +194,24 @@ void limiter_detach(struct limiter *l)
 enum shmlimit_status attach_renew(struct limiter *l)
 {
     enum shmlimit_status status = SHMLIMIT_OK;
-    struct fault fault;
+    struct fault fault = {0};
 
     pthread_mutex_lock(&registry_lock);
     if (l->epoch != limiter_epoch()) {
         if (l->fd >= 0)
             close(l->fd); /* after a raw clone: still the parent's open file */
         l->is_poller = false;
+        host_clock_forget();
         l->fd = segment_reopen(l);
         if (l->fd < 0)
-            status = l->fd == -ESTALE ? SHMLIMIT_ORPHANED : SHMLIMIT_SYSTEM;
+            status = segment_reopen_failed(l->fd, &fault) == SHMLIMIT_NOT_FOUND ? SHMLIMIT_ORPHANED : SHMLIMIT_SYSTEM;
+        else if ((fault.error = -host_clock_read()))
+            status = SHMLIMIT_SYSTEM;
         else if (l->observer)
             l->epoch = limiter_epoch();
         else
             status = join(l, &fault);
-        if (l->fd < 0)
-            errno = -l->fd;
+        errno = fault.error;
     }
     pthread_mutex_unlock(&registry_lock);
     return status;

@@ -1,4 +1,6 @@
 /* limiter.c - acquire and release: the only place that combines entry, queue, parking and slots. */
+#include <errno.h>
+
 #include "admission.h"
 #include "attach.h"
 #include "entry.h"
@@ -85,6 +87,8 @@ static enum shmlimit_status queue_again(struct limiter *l, struct permit *permit
 /* What the waiter has come to, unless it goes on waiting; leaves the queue if that is not a permit. */
 static enum shmlimit_status arrive(struct limiter *l, struct permit *permit, enum shmlimit_status status)
 {
+    int error = errno; /* of SHMLIMIT_SYSTEM */
+
     if (status == SHMLIMIT_QUEUED || status == SHMLIMIT_INTERRUPTED || status == SHMLIMIT_POLLER_WANTED)
         return status;
     if (status == SHMLIMIT_LOST)
@@ -92,6 +96,7 @@ static enum shmlimit_status arrive(struct limiter *l, struct permit *permit, enu
     if (status != SHMLIMIT_OK && leave(l, permit) != SHMLIMIT_WOULD_BLOCK) {
         if (status == SHMLIMIT_TIMED_OUT)
             limiter_count_timeout(l);
+        errno = error;
         return status;
     }
     hold_granted(l, permit);

@@ -5,46 +5,18 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
-#include <pthread.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-static int64_t namespace_offset_us;
-static pthread_once_t namespace_once = PTHREAD_ONCE_INIT;
-static _Atomic bool namespace_is_read; /* spares the call of pthread_once() on every reading of a clock */
-
-/* The file is absent on kernels without time namespaces: then there is no offset. */
-static void namespace_offset_read(void)
-{
-    FILE *offsets = fopen("/proc/self/timens_offsets", "re");
-    char name[16];
-    long long seconds, nanoseconds;
-
-    if (!offsets)
-        return;
-    while (fscanf(offsets, "%15s %lld %lld", name, &seconds, &nanoseconds) == 3)
-        if (!strcmp(name, "monotonic"))
-            namespace_offset_us = seconds * 1000000 + nanoseconds / 1000;
-    fclose(offsets);
-}
-
-static void namespace_read(void)
-{
-    namespace_offset_read();
-    atomic_store(&namespace_is_read, true);
-}
+#include "host.h"
 
 static uint64_t clock_us(clockid_t clock)
 {
     struct timespec now;
 
-    if (!atomic_load_explicit(&namespace_is_read, memory_order_acquire))
-        pthread_once(&namespace_once, namespace_read);
     clock_gettime(clock, &now);
-    return (uint64_t)((int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 - namespace_offset_us) + 1;
+    return (uint64_t)((int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 - host_clock_offset_us()) + 1;
 }
 
 uint64_t os_now_us(void) { return clock_us(CLOCK_MONOTONIC); }
@@ -53,7 +25,7 @@ uint64_t os_coarse_us(void) { return clock_us(CLOCK_MONOTONIC_COARSE); }
 /* No FUTEX_PRIVATE_FLAG: the waiter and the waker are different processes. */
 int os_futex_wait(shared32 *word, uint32_t seen, uint64_t deadline_us)
 {
-    int64_t local_us = (int64_t)deadline_us + namespace_offset_us;
+    int64_t local_us = (int64_t)deadline_us + host_clock_offset_us();
     struct timespec deadline = {.tv_sec = local_us / 1000000, .tv_nsec = local_us % 1000000 * 1000};
     long rc = syscall(SYS_futex, word, FUTEX_WAIT_BITSET, seen, deadline_us == UINT64_MAX ? NULL : &deadline, NULL,
                       FUTEX_BITSET_MATCH_ANY);

@@ -127,8 +127,12 @@ enum shmlimit_status park_until(struct limiter *l, struct permit *permit, uint64
         rc = os_futex_wait(at, wake, permit->look_at_us < deadline_us ? permit->look_at_us : deadline_us);
         if (rc == -EINTR)
             return SHMLIMIT_INTERRUPTED;
+        if (rc < 0 && rc != -ETIMEDOUT) {
+            errno = -rc; /* futexes are denied since we attached: looking again at once would never end */
+            return SHMLIMIT_SYSTEM;
+        }
         was_woken = rc == 0;
-        if (rc != -ETIMEDOUT)
+        if (was_woken)
             continue;
         if (load64(&l->slots[permit->slot].word) == permit->word)
             count_missed_wake(l, permit, wake);

@@ -1,40 +1,15 @@
 #define _GNU_SOURCE
 #include "participants.h"
 
-#include <stdio.h>
-#include <string.h>
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "host.h"
 #include "os.h"
-
-/* Field 22 of procfs stat, after the command in parentheses; 0 without procfs. For people only. */
-static uint64_t start_time(char program[16])
-{
-    char text[512], *open_paren, *close_paren;
-    unsigned long long started = 0;
-    FILE *file = fopen("/proc/self/stat", "re");
-    size_t length;
-
-    memset(program, 0, 16);
-    if (!file)
-        return 0;
-    length = fread(text, 1, sizeof text - 1, file);
-    fclose(file);
-    text[length] = 0;
-    open_paren = strchr(text, '(');
-    close_paren = strrchr(text, ')');
-    if (!open_paren || !close_paren)
-        return 0;
-    length = (size_t)(close_paren - open_paren - 1);
-    memcpy(program, open_paren + 1, length < 16 ? length : 16);
-    sscanf(close_paren + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &started);
-    return started;
-}
 
 static void describe(struct participant *entry)
 {
-    uint64_t program[2], started = start_time((char *)program);
+    uint64_t program[2], started = host_program((char *)program);
 
     fill32(&entry->pid, (uint32_t)getpid());
     fill64(&entry->started, started);

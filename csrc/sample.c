@@ -123,5 +123,10 @@ enum shmlimit_status poller_write_failure(struct limiter *l, uint64_t t0_us, con
 
 enum shmlimit_status poller_sleep(struct limiter *l, uint32_t bell, uint64_t deadline_us)
 {
-    return os_futex_wait(&l->header->poller.bell, bell, deadline_us) == -EINTR ? SHMLIMIT_INTERRUPTED : SHMLIMIT_OK;
+    int rc = os_futex_wait(&l->header->poller.bell, bell, deadline_us);
+
+    if (!rc || rc == -ETIMEDOUT)
+        return SHMLIMIT_OK;
+    errno = -rc;
+    return rc == -EINTR ? SHMLIMIT_INTERRUPTED : SHMLIMIT_SYSTEM;
 }

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host.h"
 #include "words.h"
 
 static uint64_t hash_step(uint64_t hash, uint64_t value) { return (hash ^ value) * UINT64_C(0x100000001b3); }
@@ -32,26 +33,6 @@ static uint64_t abi_hash(void)
     return hash;
 }
 
-/* Unreadable (a container without procfs): zeros, which then match only themselves. */
-static void boot_id(uint64_t id[2])
-{
-    char text[40] = {0};
-    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
-    int nibbles = 0;
-
-    id[0] = id[1] = 0;
-    if (!file)
-        return;
-    if (fgets(text, sizeof text, file))
-        for (const char *c = text; *c && nibbles < 32; c++) {
-            if (*c == '-' || *c == '\n')
-                continue;
-            id[nibbles / 16] = id[nibbles / 16] << 4 | (uint64_t)(*c <= '9' ? *c - '0' : (*c | 32) - 'a' + 10);
-            nibbles++;
-        }
-    fclose(file);
-}
-
 static enum shmlimit_status failed(struct fault *fault, const char *what)
 {
     *fault = (struct fault){.what = what, .error = errno};
@@ -66,11 +47,10 @@ static enum shmlimit_status mismatch(struct fault *fault, enum shmlimit_status s
 }
 
 /* The file is private to its creator until it is published, so plain order does not matter here. */
-static void fill_header(struct header *h, const struct segment_settings *s, uint64_t now_ms)
+static void fill_header(struct header *h, const struct segment_settings *s, const uint64_t id[2], uint64_t now_ms)
 {
-    uint64_t id[2], word;
+    uint64_t word;
 
-    boot_id(id);
     fill64(&h->envelope.magic, SEGMENT_MAGIC);
     fill32(&h->envelope.envelope_version, ENVELOPE_VERSION);
     fill32(&h->envelope.layout_version, LAYOUT_VERSION);
@@ -102,13 +82,22 @@ enum shmlimit_status segment_format(int fd, const struct segment_settings *setti
     size_t size = SEGMENT_SIZE(settings->n_slots);
     struct header *header;
     struct slot *slots;
+    uint64_t id[2];
 
-    if ((errno = posix_fallocate(fd, 0, (off_t)size)))
+    /* A segment with a wrong boot id would be of no use to anybody. */
+    if ((errno = -host_boot_id(id)))
+        return failed(fault, "boot id");
+    if ((errno = -host_clock_read()))
+        return failed(fault, "time namespace");
+    do
+        errno = posix_fallocate(fd, 0, (off_t)size);
+    while (errno == EINTR);
+    if (errno)
         return failed(fault, "fallocate");
     header = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (header == MAP_FAILED)
         return failed(fault, "mmap");
-    fill_header(header, settings, os_now_us() / 1000);
+    fill_header(header, settings, id, os_now_us() / 1000);
     slots = (struct slot *)((char *)header + SLOTS_OFFSET);
     for (uint32_t i = 0; i < settings->n_slots; i++)
         fill64(&slots[i].word, slot_word(SLOT_FREE, NOBODY, 0));
@@ -148,7 +137,8 @@ static enum shmlimit_status check_envelope(struct limiter *l, uint64_t file_size
         return mismatch(fault, SHMLIMIT_INCOMPATIBLE, "layout version", found, LAYOUT_VERSION);
     if ((found = load64(&e->abi_hash)) != abi_hash())
         return mismatch(fault, SHMLIMIT_INCOMPATIBLE, "ABI hash", found, abi_hash());
-    boot_id(id);
+    if ((errno = -host_boot_id(id)))
+        return failed(fault, "boot id");
     if ((found = load64(&e->boot_id[0])) != id[0])
         return mismatch(fault, SHMLIMIT_INCOMPATIBLE, "boot id", found, id[0]);
     if ((found = load64(&e->boot_id[1])) != id[1])
@@ -189,12 +179,8 @@ static enum shmlimit_status open_for_locks(struct limiter *l, struct fault *faul
 {
     int fd = segment_reopen(l);
 
-    if (fd == -ESTALE)
-        return SHMLIMIT_NOT_FOUND;
-    if (fd < 0) {
-        errno = -fd;
-        return failed(fault, "open");
-    }
+    if (fd < 0)
+        return segment_reopen_failed(fd, fault);
     close(l->fd);
     l->fd = fd;
     return SHMLIMIT_OK;
@@ -202,7 +188,12 @@ static enum shmlimit_status open_for_locks(struct limiter *l, struct fault *faul
 
 static int open_file(const char *path, bool observer)
 {
-    return open(path, (observer ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+    int fd;
+
+    do
+        fd = open(path, (observer ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+    while (fd < 0 && errno == EINTR);
+    return fd;
 }
 
 enum shmlimit_status segment_open(struct limiter *l, const char *path, bool observer, struct fault *fault)
@@ -247,14 +238,23 @@ void segment_close(struct limiter *l)
 int segment_reopen(const struct limiter *l)
 {
     struct stat file;
-    int fd = open_file(l->path, l->observer);
+    int fd = open_file(l->path, l->observer), error;
 
     if (fd < 0)
         return errno == ENOENT ? -ESTALE : -errno;
-    if (!fstat(fd, &file) && file.st_dev == l->device && file.st_ino == l->inode)
+    error = fstat(fd, &file) ? errno : ESTALE;
+    if (error == ESTALE && file.st_dev == l->device && file.st_ino == l->inode)
         return fd;
     close(fd);
-    return -ESTALE;
+    return -error;
+}
+
+enum shmlimit_status segment_reopen_failed(int rc, struct fault *fault)
+{
+    if (rc == -ESTALE)
+        return SHMLIMIT_NOT_FOUND;
+    errno = -rc;
+    return failed(fault, "open");
 }
 
 bool segment_is_orphan(const struct limiter *l)

@@ -11,6 +11,8 @@ enum shmlimit_status segment_open(struct limiter *l, const char *path, bool obse
 void segment_close(struct limiter *l);
 /* A second open file on the same inode, for a lock of its own; -errno, or -ESTALE if the name means another file now. */
 int segment_reopen(const struct limiter *l);
+/* What its negative result means for an attachment. */
+enum shmlimit_status segment_reopen_failed(int rc, struct fault *fault);
 /* True when the file has no name any more: a second segment may exist beside it. */
 bool segment_is_orphan(const struct limiter *l);
 

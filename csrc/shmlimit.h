@@ -6,6 +6,7 @@
  *   word A. Layers, each using only those before it:
  *     atomic.h, os.h       the two seams: shared memory accesses, operating system
  *     patience.h           one bound for all loops of a call
+ *     host                 what procfs tells of this host and process
  *     words.h, layout.h    the bits and the bytes, with a state table beside each word
  *     segment              one file, mapped and checked: format, open, close
  *     slots                the moves of a slot that do not change the sum: claim, give back, cool; stamps
@@ -214,7 +215,7 @@ struct census {
 void poller_census(const struct limiter *l, struct census *census);
 enum shmlimit_status poller_write_sample(struct limiter *l, uint32_t gate_count_milli, uint64_t t0_us, uint64_t count_milli);
 enum shmlimit_status poller_write_failure(struct limiter *l, uint64_t t0_us, const char *reason, size_t length);
-enum shmlimit_status poller_sleep(struct limiter *l, uint32_t bell, uint64_t deadline_us); /* blocks; OK or INTERRUPTED */
+enum shmlimit_status poller_sleep(struct limiter *l, uint32_t bell, uint64_t deadline_us); /* blocks */
 uint32_t participants_living(const struct limiter *l, uint32_t *pids, uint32_t room); /* others, not this attachment */
 
 /* ---- Reading. */

@@ -24,6 +24,7 @@ def now() -> float: ...
 def make_undumpable() -> None: ...
 def format_segment(
     fd: int,
+    path: str,
     *,
     slots: int,
     limit: int,

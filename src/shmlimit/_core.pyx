@@ -339,6 +339,8 @@ cdef class Attachment:
             status = poller_sleep(&self.c, bell, deadline_us)
         if status == SHMLIMIT_INTERRUPTED:
             PyErr_CheckSignals()
+        else:
+            self.check(status)
 
     def living(self) -> list:
         """The pids of the other living participants, each once for every attachment."""
@@ -699,9 +701,13 @@ cdef class LimiterBase:
         permit.end()
 
 
-def format_segment(int fd, *, uint32_t slots, uint32_t limit, uint32_t configured, uint32_t flags, uint64_t cooldown_us,
-                   uint64_t slot_timeout_us, uint64_t stale_after_us, uint64_t settle_us, bytes config):
-    """Fill a new, empty, private file with a segment; OSError (ENOSPC: the file system is full) leaves it unusable."""
+def format_segment(int fd, str path, *, uint32_t slots, uint32_t limit, uint32_t configured, uint32_t flags,
+                   uint64_t cooldown_us, uint64_t slot_timeout_us, uint64_t stale_after_us, uint64_t settle_us,
+                   bytes config):
+    """Fill a new, empty, private file with the segment that is to be at path.
+
+    OSError (ENOSPC: the file system is full) leaves the file unusable.
+    """
     cdef segment_settings settings
     cdef fault found
     memset(&found, 0, sizeof(found))
@@ -718,4 +724,4 @@ def format_segment(int fd, *, uint32_t slots, uint32_t limit, uint32_t configure
     settings.config_length = len(config)
     status = segment_format(fd, &settings, &found)
     if status != SHMLIMIT_OK:
-        raise failure(status, "segment", &found)
+        raise failure(status, path, &found)

@@ -6,7 +6,7 @@ is no half-made segment to see, and of two creators the slower attaches to the f
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import os
 import re
 import stat
@@ -114,12 +114,14 @@ def create(name: str, settings: Settings) -> _core.Attachment | None:
     private = _private_path(name)
     fd = _create_private(private)
     try:
-        os.fchmod(fd, 0o600)
-        settings.format(fd)
+        _for_owner_alone(fd, path)
+        settings.format(fd, path)
         attachment = _core.Attachment(private)
         if attachment.publish(path):
             _open[path] = attachment
             return attachment
+    except FileNotFoundError:
+        pass  # taken for abandoned and removed, by a process that saw the wall clock jump
     except BaseException:
         _unlink(private)
         raise
@@ -176,11 +178,18 @@ def _private_path(name: str) -> str:
 def _create_private(path: str) -> int:
     parent, file_name = os.path.split(path)
     if parent == SHM_DIRECTORY:
-        try:
+        # Its errors name neither errno nor file: the same again below says what is wrong.
+        with contextlib.suppress(OSError, posix_ipc.Error):
             return int(posix_ipc.SharedMemory(f"/{file_name}", flags=posix_ipc.O_CREX, mode=0o600).fd)
-        except posix_ipc.PermissionsError as error:
-            raise PermissionError(errno.EACCES, f"no segment can be created: {error}", parent) from None
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+def _for_owner_alone(fd: int, path: str) -> None:
+    """Whatever the umask and the directory's default access list say."""
+    try:
+        os.fchmod(fd, 0o600)
+    except OSError as error:
+        raise OSError(error.errno, f"fchmod: {error.strerror}", path) from None
 
 
 def _remove_abandoned(name: str) -> None:

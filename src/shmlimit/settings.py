@@ -84,13 +84,14 @@ class Settings:
     slots: int
     usage: dict[str, Any] | None
 
-    def format(self, fd: int) -> None:
-        """Fill the empty file."""
+    def format(self, fd: int, path: str) -> None:
+        """Fill the empty file with the segment that is to be at path."""
         config = json.dumps({"usage": self.usage}, separators=(",", ":")).encode()
         if len(config) > _core.CONFIG_LIMIT:
             raise ValueError(f"the usage source takes {len(config)} bytes of JSON, {_core.CONFIG_LIMIT} are allowed")
         _core.format_segment(
             fd,
+            path,
             slots=self.slots,
             limit=self.limit,
             configured=self.configured_limit,

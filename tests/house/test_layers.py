@@ -31,7 +31,7 @@ PYTHON_LAYERS = [
 HEAVY = {"httpx", "click", "rich", "starlette", "uvicorn", "subprocess", "asyncio", "multiprocessing"}
 
 C_LAYERS = [
-    ["atomic.h", "words.h", "patience"],
+    ["atomic.h", "words.h", "host", "patience"],
     ["os.h", "layout.h"],
     ["shmlimit.h"],
     ["segment"],

@@ -96,8 +96,8 @@ def _create_and_stop_half_way(name: str) -> None:
 
     format_whole = Settings.format
 
-    def format_and_stop(self: Settings, fd: int) -> None:
-        format_whole(self, fd)
+    def format_and_stop(self: Settings, fd: int, path: str) -> None:
+        format_whole(self, fd, path)
         say("filled in, without its name")
         hear()
 
