@@ -185,11 +185,12 @@ class Limiter(Controls):
         )
 
     def _start_poller(self) -> None:
-        from shmlimit.launch import start_poller
-
         try:
+            from shmlimit.launch import start_poller
+
             start_poller(self._name)
-        except OSError as error:
+        # ImportError: with too few descriptors a module is not found.
+        except (OSError, ImportError) as error:
             _log.warning("the poller of %r was not started: %s; the cooldown alone decides", self._name, error)
 
     def permit(

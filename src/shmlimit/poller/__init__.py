@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import resource
 import sys
@@ -73,7 +74,12 @@ def _keep_memory_private() -> None:
     """No core dump, and no debugger of this user's: this process's memory holds the key."""
     _core.make_undumpable()
     # A second line: the first ends with an exec, and a source may start programs.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    except ValueError as error:  # so it calls EPERM
+        raise PermissionError(
+            errno.EPERM, f"setrlimit(RLIMIT_CORE), so that no core dump holds the key: {error}"
+        ) from None
 
 
 def _load(config: dict[str, Any]) -> UsageSource:
