@@ -6,12 +6,14 @@ import os
 import pty
 import signal
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from shmlimit import Limiter
-from tests.support.processes import Worker, state_of, wait_for
+from shmlimit.cli.arrival import await_signal
+from tests.support.processes import Worker, say, state_of, wait_for
 
 from . import commands
 from .invocation import at_terminal, become, running, started
@@ -103,6 +105,22 @@ def test_stopping_and_continuing_the_wrapper_alone_stops_and_continues_the_comma
         assert wrapper.hear() == "awake?"
         wrapper.say(3)
         assert wrapper.end() == 3
+
+
+def _wait_for_a_signal(seconds: float) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    say(time.monotonic() + seconds)
+    say(await_signal([signal.SIGTERM], seconds))
+
+
+def test_a_wait_that_is_stopped_until_its_time_has_passed_makes_no_signal_up() -> None:
+    with Worker(_wait_for_a_signal, 0.1) as waiter:
+        deadline = waiter.hear()
+        wait_for(lambda: waiter.has_said() or state_of(waiter.pid) == "S")
+        waiter.stop()
+        wait_for(lambda: time.monotonic() > deadline)
+        waiter.go_on()
+        assert waiter.hear() is None
 
 
 def test_a_command_that_is_stopped_alone_does_not_leave_the_wrapper_behind(limiter: Limiter) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from shmlimit.cli.arrival import Arrival, await_signal
 from shmlimit.cli.outcome import SIGNALLED
 from shmlimit.errors import ShmlimitError
 
@@ -83,9 +84,9 @@ class Child:
             os.close(keepalive)
         child = cls(pid, mask)
         # What came while it was started may have missed it: forwarded wherever it came from, lest a Ctrl-C be lost.
-        while (early := signal.sigtimedwait(_FORWARDED, 0)) is not None:
-            child._stop_wanted = early.si_signo == signal.SIGTSTP
-            child._send(early.si_signo)
+        while (early := await_signal(_FORWARDED, 0)) is not None:
+            child._stop_wanted = early.signo == signal.SIGTSTP
+            child._send(early.signo)
         return child
 
     @property
@@ -95,37 +96,37 @@ class Child:
 
     def wait(self, seconds: float) -> None:
         """Block until a signal has come and is dealt with, or so many seconds have passed."""
-        came = signal.sigtimedwait(_AWAITED, seconds)
-        if came is not None and came.si_signo in _FORWARDED:
+        came = await_signal(_AWAITED, seconds)
+        if came is not None and came.signo in _FORWARDED:
             self._forward(came)
         self._look()
-        if came is not None and came.si_signo == signal.SIGCONT and self._is_stopped:
+        if came is not None and came.signo == signal.SIGCONT and self._is_stopped:
             self._send(signal.SIGCONT)
         if self._is_stopped and self._stop_wanted:
             self._stop_too()
 
     def restore_signals(self) -> None:
         """Let signals through again; those that nobody waited for any more are dropped, as the command has ended."""
-        while signal.sigtimedwait(_AWAITED, 0) is not None:
+        while await_signal(_AWAITED, 0) is not None:
             pass
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
-    def _forward(self, came: signal.struct_siginfo) -> None:
-        if came.si_signo == signal.SIGTSTP:
+    def _forward(self, came: Arrival) -> None:
+        if came.signo == signal.SIGTSTP:
             self._stop_wanted = True
         if not self._has_it_too(came):
-            self._send(came.si_signo)
+            self._send(came.signo)
 
-    def _has_it_too(self, came: signal.struct_siginfo) -> bool:
+    def _has_it_too(self, came: Arrival) -> bool:
         """True if the command sent it, or the kernel did to the whole group, as for a Ctrl-C that was typed."""
-        if came.si_pid == self._pid:
+        if came.pid == self._pid:
             return True
-        if came.si_code != _SI_KERNEL:
+        if came.code != _SI_KERNEL:
             return False
-        if came.si_signo == signal.SIGHUP:
+        if came.signo == signal.SIGHUP:
             # A hang-up goes to the leader of the session alone; when that ends, to the group.
             return os.getsid(0) != os.getpid() and self._is_in_group()
-        return came.si_signo in _FROM_TERMINAL and self._is_in_group()
+        return came.signo in _FROM_TERMINAL and self._is_in_group()
 
     def _is_in_group(self) -> bool:
         return os.getpgid(self._pid) == os.getpgrp()
