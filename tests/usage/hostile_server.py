@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import struct
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -66,8 +67,24 @@ class Exchange:
         """Send nothing for 10 seconds, or until the server is closed."""
         self._stop.wait(10)
 
+    def wait_for_the_end(self) -> None:
+        """Send nothing until the other side has hung up, or the server is closed."""
+        while self._connection.recv(4096):
+            pass
+        raise HangUp
+
+    def reset(self) -> None:
+        """Close the connection so that the other side is told of an error."""
+        reset(self._connection)
+        raise HangUp
+
 
 Script = Callable[[Exchange], object]
+
+
+def reset(connection: socket.socket) -> None:
+    """Let the next close of the connection be an abortive one."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def always(content: bytes) -> Script:
@@ -76,12 +93,18 @@ def always(content: bytes) -> Script:
 
 
 class HostileServer:
-    """Runs a script for each request; a connection stays open for the next one unless the script hangs up."""
+    """Runs a script for each request; a connection stays open for the next one unless the script hangs up.
 
-    def __init__(self, script: Script) -> None:
-        self._script = script
+    Attributes:
+        script: What to do with a request; may be changed between two.
+        exchanges: The requests that have arrived.
+        connections: How many connections were accepted.
+    """
+
+    def __init__(self, script: Script, host: str = "127.0.0.1") -> None:
+        self.script = script
         self._stop = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self.exchanges: list[Exchange] = []
@@ -135,4 +158,4 @@ class HostileServer:
                     head += received
                 exchange = Exchange(connection, head.decode("latin-1"), self._stop)
                 self.exchanges.append(exchange)
-                self._script(exchange)
+                self.script(exchange)

@@ -85,6 +85,17 @@ def test_a_failed_poll_does_not_spoil_the_next(serve: Serve) -> None:
         assert source.get_usage() == Usage(2.0)
 
 
+@pytest.mark.usefixtures("patient_connection")
+def test_an_answer_that_came_before_the_request_is_not_its_answer(serve: Serve) -> None:
+    server = serve(answer(counting(1)) + answer(counting(0)))
+    with HttpUsage(server.url(), in_flight=COUNT) as source:
+        assert source.get_usage() == Usage(1.0)
+        with pytest.raises(UsageError, match=r"^the answer came before the request$"):
+            source.get_usage()
+        assert source.get_usage() == Usage(1.0)
+    assert server.connections == 2
+
+
 def test_a_cookie_is_not_kept(serve: Serve) -> None:
     server = serve(answer(counting(1), headers={"Set-Cookie": "id=1; Path=/"}))
     with HttpUsage(server.url(), in_flight=COUNT) as source:

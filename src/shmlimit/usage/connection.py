@@ -185,6 +185,9 @@ class Connection:
         with self._pool.stream(
             "GET", url, headers=[*lines, *presentation.headers], extensions={"timeout": waits}
         ) as response:
+            # What followed the last answer would be read as the one to this request, and be older than it.
+            if not response.extensions["network_stream"].has_read:
+                raise UsageError("the answer came before the request")
             received: dict[str, list[str]] = {}
             for name, value in response.headers:
                 received.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))

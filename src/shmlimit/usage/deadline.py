@@ -92,18 +92,24 @@ class DeadlineStream(httpcore.NetworkStream):
     Args:
         stream: The connection underneath.
         deadline: The deadline of whatever exchange uses the connection at the time.
+
+    Attributes:
+        has_read: Whether anything was read since the last write.
     """
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline) -> None:
         self._stream = stream
         self._deadline = deadline
+        self.has_read = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Return what has arrived, blocking until the deadline at most; *timeout* is not used."""
+        self.has_read = True
         return self._stream.read(max_bytes, self._deadline.remaining())
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send the whole buffer, blocking until the deadline at most; *timeout* is not used."""
+        self.has_read = False
         self._stream.write(buffer, self._deadline.remaining())
 
     def close(self) -> None:
