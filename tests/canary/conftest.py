@@ -9,18 +9,10 @@ import pytest
 
 from tests.poller.callers import kill, pollers
 from tests.support.canary import Canary
-from tests.usage.hostile_server import Exchange, HostileServer, Script, answer
+from tests.usage.hostile_server import Exchange, HostileServer, answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-class Upstream(HostileServer):
-    """Answers as its script says, which may be changed between two requests."""
-
-    def __init__(self) -> None:
-        self.script: Script = be_good
-        super().__init__(lambda exchange: self.script(exchange))
 
 
 def be_good(exchange: Exchange) -> None:
@@ -39,8 +31,8 @@ def canary(name: str) -> Canary:
 
 
 @pytest.fixture
-def upstream() -> Iterator[Upstream]:
-    with Upstream() as one:
+def upstream() -> Iterator[HostileServer]:
+    with HostileServer(be_good) as one:
         yield one
 
 

@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.canary.conftest import Upstream
     from tests.support.canary import Canary
-    from tests.usage.hostile_server import Script
+    from tests.usage.hostile_server import HostileServer, Script
 
 VARIABLE = "SHMLIMIT_TEST_KEY"
 WAYS = ["bearer:env", "header:X-Api-Key:env", "query:key:env", "basic:file"]
@@ -76,7 +75,12 @@ def printing_to(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def test_a_life_with_every_kind_of_failure_leaves_the_key_nowhere(
-    name: str, canary: Canary, keeper: Keeper, upstream: Upstream, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    name: str,
+    canary: Canary,
+    keeper: Keeper,
+    upstream: HostileServer,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     traces = Traces()
     output = tmp_path / "output"
@@ -122,18 +126,18 @@ def test_a_life_with_every_kind_of_failure_leaves_the_key_nowhere(
     assert not traces.findings(canary), "\n".join(traces.findings(canary))
 
 
-def poll_in_vain(name: str, upstream: Upstream, script: Script) -> None:
+def poll_in_vain(name: str, upstream: HostileServer, script: Script) -> None:
     upstream.script = script
     wait_for(lambda: reading(name).usage.state == "failing")
 
 
-def recover(name: str, upstream: Upstream) -> None:
+def recover(name: str, upstream: HostileServer) -> None:
     upstream.script = be_good
     wait_for(lambda: reading(name).usage.state == "live")
 
 
 def test_a_program_that_dies_of_a_failed_poll_does_not_show_the_key(
-    canary: Canary, keeper: Keeper, upstream: Upstream, tmp_path: Path
+    canary: Canary, keeper: Keeper, upstream: HostileServer, tmp_path: Path
 ) -> None:
     scripts = itertools.cycle(TELLING.values())
     upstream.script = lambda exchange: next(scripts)(exchange)
@@ -182,7 +186,7 @@ def test_a_key_on_the_command_line_is_refused_without_being_shown_or_kept(
 
 @pytest.mark.parametrize("keeper", ["bearer:env", "basic:file"], indirect=True)
 def test_a_poller_in_the_foreground_does_not_show_the_key(
-    name: str, canary: Canary, keeper: Keeper, upstream: Upstream, tmp_path: Path
+    name: str, canary: Canary, keeper: Keeper, upstream: HostileServer, tmp_path: Path
 ) -> None:
     upstream.script = FAILING["reflect"]
     with Worker(create_and_hold, name, upstream.url(), keeper.auth, **SILENT) as holder:
@@ -199,7 +203,9 @@ def test_a_poller_in_the_foreground_does_not_show_the_key(
 
 
 @pytest.mark.parametrize("keeper", ["query:key:env", "bearer:file"], indirect=True)
-def test_what_is_known_of_a_source_can_be_shown(name: str, canary: Canary, keeper: Keeper, upstream: Upstream) -> None:
+def test_what_is_known_of_a_source_can_be_shown(
+    name: str, canary: Canary, keeper: Keeper, upstream: HostileServer
+) -> None:
     """The reference, the place of the key, is no secret: it is what a person needs in order to mend it."""
     with Worker(create_and_hold, name, upstream.url(), keeper.auth, **SILENT) as holder:
         assert holder.hear() == "held"

@@ -23,8 +23,8 @@ from tests.support.processes import HANG, Worker, hear, say, wait_for
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.canary.conftest import Upstream
     from tests.support.canary import Canary
+    from tests.usage.hostile_server import HostileServer
 
 VARIABLE = "SHMLIMIT_TEST_KEY"
 AUTH = f"bearer:env:{VARIABLE}"
@@ -75,14 +75,14 @@ def crash(worker: Worker) -> bool:
     return os.WCOREDUMP(status)
 
 
-def polls(name: str, upstream: Upstream, worker: Worker) -> bool:
+def polls(name: str, upstream: HostileServer, worker: Worker) -> bool:
     return reading(name).poller == worker.pid and reading(name).usage.state == "live" and bool(upstream.exchanges)
 
 
 @pytest.mark.usefixtures("key_in_environment")
 @pytest.mark.parametrize("line_taken_away", ["bound", "undumpable"])
 def test_either_line_of_defence_alone_keeps_a_poller_that_crashes_from_leaving_a_core_file(
-    name: str, canary: Canary, upstream: Upstream, tmp_path: Path, line_taken_away: str
+    name: str, canary: Canary, upstream: HostileServer, tmp_path: Path, line_taken_away: str
 ) -> None:
     try:
         lift_bound_on_cores_of_a_child()
@@ -113,7 +113,7 @@ def lift_bound_on_cores_of_a_child() -> None:
 
 @pytest.mark.usefixtures("key_in_environment")
 def test_a_debugger_of_the_same_user_is_kept_from_the_pollers_memory_and_environment(
-    name: str, canary: Canary, upstream: Upstream, tmp_path: Path
+    name: str, canary: Canary, upstream: HostileServer, tmp_path: Path
 ) -> None:
     without = WITHOUT_CAPABILITIES if os.geteuid() == 0 else ()
     if without and shutil.which(without[0]) is None:
@@ -149,7 +149,7 @@ def test_a_debugger_of_the_same_user_is_kept_from_the_pollers_memory_and_environ
 
 
 def test_the_memory_of_everybody_but_the_poller_is_without_the_key(
-    name: str, canary: Canary, upstream: Upstream, tmp_path: Path
+    name: str, canary: Canary, upstream: HostileServer, tmp_path: Path
 ) -> None:
     """What a core file of a holder, a waiter or the program that made the limiter would hold."""
     key_file = tmp_path / "key"

@@ -1,0 +1,101 @@
+"""Whatever an upstream answers or does not, the poller lives, says what is wrong, and takes the next good answer.
+
+One poller process goes through all of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shmlimit.usage import HttpUsage
+from tests.hostile_server.content_faults import CONTENT_FAULTS, UNUSUAL
+from tests.hostile_server.scene import Scene
+from tests.hostile_server.transport_faults import TIMEOUT, TRANSPORT_FAULTS
+from tests.hostile_server.upstream import COUNT, Fault, Upstream
+from tests.support.processes import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shmlimit import Permit
+    from tests.hostile_server.conftest import Place
+    from tests.poller.callers import Waiter
+    from tests.usage.hostile_server import Script
+
+FAULTS = {**TRANSPORT_FAULTS, **CONTENT_FAULTS}
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Upstream]:
+    with Upstream() as one:
+        yield one
+
+
+class Turns:
+    """Two callers of a limiter of 1: one holds the permit, the other one waits for it."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._permit: Permit = scene.queue().permit()
+        self._waiter: Waiter = scene.queue()
+
+    def take(self) -> None:
+        """The holder gives back, the waiter is admitted, and another one waits."""
+        self._permit.release()
+        self._permit, self._waiter = self._waiter.permit(), self._scene.queue()
+
+
+@pytest.fixture(scope="module")
+def scene(place: Place, upstream: Upstream) -> Iterator[Scene]:
+    name, log = place()
+    usage = HttpUsage(upstream.url(), in_flight="/n", timeout=TIMEOUT, min_interval=0.05)
+    with Scene(name, usage, log) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def turns(scene: Scene, upstream: Upstream) -> Turns:
+    # The first caller comes in only while there is no count.
+    upstream.have(FAULTS["status 500"])
+    return Turns(scene)
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_fault_opens_the_gate_and_is_told_and_the_next_good_answer_closes_it(
+    scene: Scene, turns: Turns, upstream: Upstream, fault: Fault
+) -> None:
+    upstream.recover()
+    wait_for(lambda: scene.wait_until_live().usage.count == COUNT)
+    upstream.have(fault)
+    now = scene.wait_until_failing(fault.reason)
+    assert now.usage.count == COUNT, "the last good answer, with its age"
+    # The reason is written first, then the gate.
+    wait_for(lambda: scene.status().foreign == 0)
+    turns.take()
+    upstream.recover()
+    assert scene.wait_until_live().usage.reason is None
+    wait_for(lambda: scene.status().foreign > 0)
+
+
+@pytest.mark.parametrize(("script", "count"), UNUSUAL.values(), ids=UNUSUAL)
+def test_an_odd_answer_is_an_answer(
+    scene: Scene, turns: Turns, upstream: Upstream, script: Script, count: float
+) -> None:
+    upstream.script = script
+    wait_for(lambda: scene.wait_until_live().usage.count == count)
+
+
+def test_nothing_piles_up_in_a_poller_that_meets_every_fault(scene: Scene, turns: Turns, upstream: Upstream) -> None:
+    if scene.open_files() is None:
+        pytest.skip("the poller's files are not for this user to see")
+    upstream.recover()
+    scene.wait_until_live()
+    files = scene.open_files()
+    for fault in ("closed when it connects", "reset in a chunk", "no word after the headers", "60,000 digits"):
+        upstream.have(FAULTS[fault])
+        scene.wait_until_failing(FAULTS[fault].reason)
+        upstream.recover()
+        scene.wait_until_live()
+    wait_for(lambda: scene.open_files() == files)
