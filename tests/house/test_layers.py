@@ -22,8 +22,8 @@ PYTHON_LAYERS = [
     {"opening", "request"},
     {"controls", "relay", "standing", "loop_queue", "loops", "holding", "limited", "limiter"},
     {""},  # the package itself
-    {"usage"},
-    {"poller", "emulate"},
+    {"usage", "refusal"},
+    {"poller", "emulate", "httpx"},
     {"demo"},
     {"cli"},
 ]

@@ -31,6 +31,20 @@ def presets() -> dict[str, dict[str, str]]:
     }
 
 
+def refusal_rules(name: str) -> list[dict[str, Any]]:
+    """Return what is known of a provider's refusals, blocking for local files at most: rules for a Classifier.
+
+    Raises:
+        ValueError: There is no preset of that name, or it says nothing of refusals.
+    """
+    known = _read_presets()
+    if name not in known or "refusals" not in known[name]:
+        telling = [one for one, settings in known.items() if "refusals" in settings]
+        raise ValueError(f"no refusals are known of {str(name)[:64]!r}: known are those of {', '.join(telling)}")
+    rules: list[dict[str, Any]] = known[name]["refusals"]
+    return rules
+
+
 def preset(name: str, *, auth: str | None = None, url: str | None = None, **overrides: Any) -> HttpUsage:
     """Make the source for a known provider, blocking for local files at most.
 
@@ -52,7 +66,7 @@ def preset(name: str, *, auth: str | None = None, url: str | None = None, **over
     for option in overrides:
         if option not in OPTIONS:
             raise TypeError(f"preset() got the unknown argument {option!r}: known are {', '.join(OPTIONS)}")
-    settings = {option: value for option, value in known[name].items() if option != "description"}
+    settings = {option: value for option, value in known[name].items() if option in OPTIONS}
     settings |= overrides
     settings |= {option: value for option, value in (("auth", auth), ("url", url)) if value is not None}
     return HttpUsage.from_config(settings)
