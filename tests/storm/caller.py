@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING
 
 from shmlimit import AcquireTimeout, Limiter, LimiterNotFound, NeverAdmissible, QueueFull, SegmentOrphaned
 from tests.storm.course import COURSES, Course
-from tests.storm.journal import Journal
+from tests.storm.journal import OVER, Journal
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from shmlimit import Permit
 
-OVER = "over"
 # Calls ask for turns that are as old as a whole number of these: so some of them are of one age.
 AGE = 0.05
 _OLDEST = 10
@@ -149,6 +148,7 @@ class Caller:
 
     def _fork(self, permit: Permit) -> None:
         seed = self._chance.getrandbits(32)
+        self._journal.write("fork")
         child = os.fork()
         if child:
             self._children.append(child)

@@ -102,22 +102,21 @@ class Checker:
 
     def _overtaken(self) -> Iterator[str]:
         """Nobody was admitted while somebody surely waited who goes before them, and who might have been admitted."""
-        waiters = sorted((call for call in self._history.calls if call.queued < NEVER), key=lambda call: call.queued)
-        admitted = sorted(
-            (call for call in self._history.calls if call.admitted_by < NEVER), key=lambda call: call.admitted_from
-        )
-        waiting: list[Call] = []
-        next_waiter = 0
-        for call in admitted:
-            while next_waiter < len(waiters) and waiters[next_waiter].queued < call.admitted_from:
-                waiting.append(waiters[next_waiter])
-                next_waiter += 1
-            waiting = [one for one in waiting if one.waits_until > call.admitted_from]
-            for one in waiting:
-                if one.waits_until > call.admitted_by and self._goes_before(one, call):
+        calls = self._history.calls
+        events = [(call.queued, 0, number) for number, call in enumerate(calls) if call.queued < call.waits_until]
+        events += [(call.admitted_from, 1, number) for number, call in enumerate(calls) if call.admitted_by < NEVER]
+        waiting: list[tuple[int, Call]] = []
+        for at, is_admission, number in sorted(events):
+            call = calls[number]
+            if not is_admission:
+                waiting.append((call.waits_until, call))
+                continue
+            waiting = [(until, one) for until, one in waiting if until > at]
+            for until, one in waiting:
+                if until > call.admitted_by and self._goes_before(one, call):
                     yield (
                         f"{call.label} (priority {call.priority}, age {call.age}) was admitted while {one.label} "
-                        f"(priority {one.priority}, age {one.age}) waited {_ms(one.queued, one.waits_until)}"
+                        f"(priority {one.priority}, age {one.age}) waited {_ms(one.queued, until)}"
                     )
 
     def _goes_before(self, waiter: Call, call: Call) -> bool:

@@ -98,7 +98,7 @@ STORMS = (
         limits=(4, 6, 8),
         usage="tests.storm.upstream:brisk_usage",
         timeouts=(None, None, 0.3),
-        deeds={"kill": 4.0, "stop": 3.0, "cancel": 3.0, "limit": 0.5, "kill poller": 0.3},
+        deeds={"kill": 4.0, "stop": 3.0, "cancel": 3.0, "limit": 0.5, "kill poller": 0.3, "stop poller": 1.0},
     ),
 )
 """What storms do, one after another."""

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shmlimit import Limiter, segment
-from tests.storm.caller import OVER
-from tests.storm.journal import DIRECTOR, Journal
+from tests.storm.journal import DIRECTOR, OVER, Journal
 from tests.storm.nursery import nurse
 from tests.support.processes import Worker
 
@@ -57,6 +56,7 @@ class Director:
             "configure": self._configure,
             "pause": lambda: self._pause(self._chance.random() * _PAUSED_MAX),
             "kill poller": self._kill_poller,
+            "stop poller": self._stop_poller,
             "recreate": self._recreate,
             "remove": self._remove,
         }
@@ -154,8 +154,14 @@ class Director:
             self._journal.write("kill poller")
             os.kill(pid, signal.SIGKILL)
 
+    def _stop_poller(self) -> None:
+        if (pid := self._limiter.status().poller) is not None:
+            self._stop_process(pid)
+
     def _stop(self) -> None:
-        pid = self._chance.choice(self._callers)
+        self._stop_process(self._chance.choice(self._callers))
+
+    def _stop_process(self, pid: int) -> None:
         self._journal.write("stop", pid)
         os.kill(pid, signal.SIGSTOP)
         self._stopped[pid] = time.monotonic() + self._chance.random() * _STOPPED_MAX

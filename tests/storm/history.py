@@ -23,7 +23,10 @@ NEVER = 2**62
 SECOND = 10**9
 # The time of an admission is read from a clock that ticks every few milliseconds.
 _COARSE = 20_000_000
-_DEEDS = ("kill", "kill poller", "stop", "cancel", "set", "reset", "pause", "configure", "retire", "remove")
+_DEEDS = (
+    *("kill", "kill poller", "stop", "cancel", "set", "reset", "pause", "configure", "retire", "remove"),
+    *("fork", "exec", "refuse"),
+)
 
 
 @dataclass
@@ -143,7 +146,7 @@ class History:
         retired: When each segment that was retired had been.
         errors: What no process may ever meet, in words.
         pulses: When the director looked on.
-        deeds: How often the director did what.
+        deeds: How often the director, and callers, did what.
     """
 
     n_segments: int = 0
@@ -167,10 +170,18 @@ def read(directory: Path, course: Course) -> History:
     director = journal.read(directory / journal.DIRECTOR)
     kills = _kills(director)
     for path in directory.iterdir():
-        if path.name not in (journal.DIRECTOR, "over"):
-            _read_caller(path.name, journal.read(path), kills, history)
+        if path.name in (journal.DIRECTOR, journal.OVER):
+            continue
+        lines = journal.read(path)
+        _read_caller(path.name, lines, kills, history)
+        _count_deeds(lines, history)
     _read_director(director, course.limit, history)
+    _count_deeds(director, history)
     return history
+
+
+def _count_deeds(lines: Iterable[Sequence[Any]], history: History) -> None:
+    history.deeds.update(event for _, event, *_ in lines if event in _DEEDS)
 
 
 def _kills(lines: Iterable[Sequence[Any]]) -> dict[int, list[int]]:
@@ -229,7 +240,6 @@ def _read_caller(name: str, lines: list[list[Any]], kills: dict[int, list[int]],
 def _read_director(lines: list[list[Any]], limit: int, history: History) -> None:
     by_label = {call.label: call for call in history.calls}
     begun, length, inode = 0, 0, 0
-    history.deeds.update(event for _, event, *_ in lines if event in _DEEDS)
     for at, event, *details in lines:
         match event, *details:
             case "created", inode:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DIRECTOR = "director"
+# Not a journal: a file beside them, once the storm is over.
+OVER = "over"
 
 
 class Journal:
