@@ -57,14 +57,20 @@ enum shmlimit_status participants_join(struct limiter *l, struct fault *fault)
 
 bool participants_is_dead(const struct limiter *l, uint32_t index, uint64_t *word)
 {
+    const shared64 *at = &l->participants[index].word;
+    uint64_t seen;
+
     /* Our own open file never conflicts with itself. */
     if (index == l->index)
         return false;
-    *word = load64(&l->participants[index].word);
-    if (participant_state(*word) == PARTICIPANT_RECLAIMING)
+    seen = *word = load64(at);
+    if (participant_state(seen) == PARTICIPANT_RECLAIMING)
         return true;
-    return participant_state(*word) == PARTICIPANT_LIVE && os_lock_is_held(l->fd, LOCK_BASE + index) == 0
-           && load64(&l->participants[index].word) == *word;
+    if (participant_state(seen) != PARTICIPANT_LIVE || os_lock_is_held(l->fd, LOCK_BASE + index) != 0)
+        return false;
+    /* Meanwhile it may have become another's, or others may reclaim it: dead all the same. */
+    *word = load64(at);
+    return *word == seen || participant_state(*word) == PARTICIPANT_RECLAIMING;
 }
 
 uint32_t participants_living(const struct limiter *l, uint32_t *pids, uint32_t room)

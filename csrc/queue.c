@@ -166,7 +166,8 @@ enum shmlimit_status queue_grant(struct limiter *l, bool is_tick, struct queue_o
         }
         if ((status = bury(l, scan.best_word, &was_dead)) != SHMLIMIT_OK)
             return status;
-        if (was_dead)
+        /* Not dead by now, or reaped by somebody else: then A has changed. */
+        if (was_dead || load64(&l->header->admission.word) != a)
             continue;
         outlook->head = scan.best;
         outlook->changes_at_us = scan.changes_at_us;
