@@ -104,7 +104,7 @@ static void watchdog(struct limiter *l, uint32_t index, uint64_t x, uint64_t ove
 
 enum shmlimit_status reaper_sweep(struct limiter *l, enum reap_scope scope, uint32_t *taken_back)
 {
-    uint64_t owners[PARTICIPANTS / 64] = {0};
+    uint64_t owners[(PARTICIPANTS + 63) / 64] = {0};
     uint64_t timeout_us = load64(&l->header->settings.slot_timeout_us), now_us = timeout_us ? os_now_us() : 0;
 
     for (uint32_t i = 0, high_water = slots_high_water(l); i < high_water; i++) {
