@@ -37,7 +37,7 @@ def build_scheduler(workshop: Workshop, build: Build) -> Path:
     sources = [HERE / "schedule.c", *sorted(path for path in HERE.glob("*.c") if path.name != "schedule.c")]
     macros = ("-DSHMLIMIT_STEP=step", "-DPARTICIPANTS=8u")
     return workshop.binary(
-        sources, build, fakes_os=True, macros=macros, replaces=("fake_os", "scratch", "segment", "attach")
+        sources, build, fakes_os=True, macros=macros, replaces=("fake_os", "scratch", "segment", "attach", "host")
     )
 
 

@@ -94,7 +94,13 @@ class Workshop:
         return self._objects[key]
 
     def binary(
-        self, sources: Sequence[Path], build: Build, *, fakes_os: bool = False, macros: tuple[str, ...] = ()
+        self,
+        sources: Sequence[Path],
+        build: Build,
+        *,
+        fakes_os: bool = False,
+        macros: tuple[str, ...] = (),
+        replaces: tuple[str, ...] = (),
     ) -> Path:
         """Return the program made of these sources (the first names it), the kit and the core.
 
@@ -103,11 +109,12 @@ class Workshop:
             build: How to compile them and the core.
             fakes_os: Link fake_os.c in place of csrc/os.c.
             macros: Options like -DSHMLIMIT_STEP=step, for the core too.
+            replaces: Further parts of the core and the kit that the program brings itself.
         """
         key = (sources[0], build.name, macros)
         if key not in self._binaries:
-            left_out = "os.o" if fakes_os else "fake_os.o"
-            objects = [path for path in self._core(build, macros) if path.name != left_out]
+            left_out = {"os" if fakes_os else "fake_os", *replaces}
+            objects = [path for path in self._core(build, macros) if path.stem not in left_out]
             binary = self.directory / f"{sources[0].stem}-{build.name}-{len(self._binaries)}"
             self.compile(build, [*macros, *build.link, "-o", binary, *sources, *objects, "-lpthread"])
             self._binaries[key] = binary
