@@ -47,6 +47,7 @@ class Checker:
         return [
             *self._history.errors,
             *self._lost(),
+            *self._left_behind(),
             *self._over_the_limit(),
             *self._admitted_in_a_pause(),
             *self._admitted_by_a_retired_segment(),
@@ -59,6 +60,12 @@ class Checker:
         for call in self._history.calls:
             if call.released != NEVER and not call.was_held and call.released < call.kept_until:
                 yield f"{call.label}: its permit was lost within {_ms(call.called, call.released)}"
+
+    def _left_behind(self) -> Iterator[str]:
+        """What a caller has given back, or never got, is not in the table any more."""
+        for call in self._history.calls:
+            if (over := min(call.released, call.ended)) < call.seen:
+                yield f"{call.label}: was seen {_ms(over, call.seen)} after it was over"
 
     def _over_the_limit(self) -> Iterator[str]:
         """Those that surely held at once had room together when the last of them was admitted at the earliest."""
@@ -97,8 +104,8 @@ class Checker:
     def _admitted_by_a_retired_segment(self) -> Iterator[str]:
         for call in self._history.calls:
             retired = self._history.retired.get(call.inode, NEVER)
-            if retired < call.called and call.admitted_by < NEVER:
-                yield f"{call.label}: was admitted by a segment that was retired {_ms(retired, call.called)} before"
+            if retired < call.admitted_from and call.admitted_by < NEVER:
+                yield f"{call.label}: was admitted by a segment that was retired {_ms(retired, call.got)} before"
 
     def _overtaken(self) -> Iterator[str]:
         """Nobody was admitted while somebody surely waited who goes before them, and who might have been admitted."""

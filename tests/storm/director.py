@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shmlimit import Limiter, segment
+from shmlimit import Limiter, _core, segment
 from tests.storm.journal import DIRECTOR, OVER, Journal
 from tests.storm.nursery import nurse
 from tests.support.processes import Worker
@@ -78,13 +78,12 @@ class Director:
             if pulses % _SWEEP_EVERY == 0:
                 self._replace()
             pulses += 1
-            self.look()
+            self._look(segment.attach(self._name))
             time.sleep(PULSE)
         self._calm()
 
-    def look(self) -> None:
+    def _look(self, attachment: _core.Attachment) -> None:
         """Write down who is seen waiting and holding, and check the invariants."""
-        attachment = segment.attach(self._name)
         begun = time.monotonic_ns()
         _, occupants = attachment.snapshot()
         self._journal.write(
@@ -136,7 +135,7 @@ class Director:
         self._pause(0)
         end = time.monotonic() + HANG
         while self._replace():
-            self.look()
+            self._look(segment.attach(self._name))
             if not self._callers:
                 self._kill_poller()  # which would stay for half a minute
             assert time.monotonic() < end, f"not all come to their end: {self._limiter.status()}"
@@ -196,9 +195,11 @@ class Director:
         self._journal.write("paused")
 
     def _recreate(self) -> None:
+        attachment = segment.attach(self._name)
         self._journal.write("retire")
         segment.destroy(self._name, force=True)
         self._journal.write("retired")
+        self._look(attachment)  # who waits there now is never admitted
         self._create()
 
     def _remove(self) -> None:

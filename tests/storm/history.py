@@ -55,6 +55,7 @@ class Call:
         gone: When the caller's process was killed, or became another program.
         seen_waiting: When it was last surely in the queue, as others saw.
         seen_holding: When it surely had been admitted, as others saw.
+        seen: When it was last seen, waiting or holding.
     """
 
     label: str
@@ -78,6 +79,7 @@ class Call:
     gone: int = NEVER
     seen_waiting: int = 0
     seen_holding: int = NEVER
+    seen: int = 0
 
     @property
     def pid(self) -> int:
@@ -102,12 +104,12 @@ class Call:
         if self.outcome == "AcquireTimeout" and self.timeout is not None:
             until = max(until, self.called + int(self.timeout * SECOND))
         until = min(until, self.gone)
-        return until if until < self.overdue else 0
+        return until if until < self.called + self.slot_timeout else 0
 
     @property
     def overdue(self) -> int:
         """The watchdog may have taken its permit from then on, but for a touch."""
-        return self.called + self.slot_timeout
+        return self.admitted_from + self.slot_timeout
 
     @property
     def kept_until(self) -> int:
@@ -266,8 +268,9 @@ def _read_director(lines: list[list[Any]], limit: int, history: History) -> None
                 history.stops[pid] = [(begin, min(end, at)) for begin, end in history.stops[pid]]
             case "seen", looked, waiting, holding:
                 history.pulses.append(looked)
-                for label in waiting:
-                    by_label[label].seen_waiting = looked
-                    by_label[label].seen_holding = NEVER
-                for label in holding:
-                    by_label[label].seen_holding = min(by_label[label].seen_holding, at)
+                for call in (by_label[label] for label in waiting):
+                    call.seen_waiting, call.seen_holding = looked, NEVER
+                    call.seen = looked
+                for call in (by_label[label] for label in holding):
+                    call.seen_holding = min(call.seen_holding, at)
+                    call.seen = looked

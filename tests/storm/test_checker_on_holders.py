@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.storm.book import MS, SEGMENT, Book, call
+from tests.storm.book import MS, SEGMENT, Book, Line, call
 from tests.storm.history import read
 
 if TYPE_CHECKING:
@@ -69,6 +69,17 @@ def test_a_permit_that_the_call_itself_gave_back_is_not_held(book: Book) -> None
     assert book.verdict() == []
 
 
+@pytest.mark.parametrize("end", [[(10, "released", 1, True)], [(10, "end", 1, "Cancelled")]], ids=["released", "left"])
+@pytest.mark.parametrize("what", ["waiting", "holding"])
+def test_what_is_over_is_not_in_the_table(book: Book, end: list[Line], what: str) -> None:
+    over = book.caller(1, call(0), (1, "queued", 1), *end)
+    there = ([over], []) if what == "waiting" else ([], [over])
+    book.director((11, "seen", 9 * MS, *there))
+    assert book.verdict() == []
+    book.director((12, "seen", 11 * MS, *there))
+    assert len(book.verdict()) == 1
+
+
 def test_a_lowered_limit_evicts_nobody_and_admits_nobody(book: Book) -> None:
     for pid in (1, 2):
         book.holder(pid, 0, 1, 50)
@@ -122,8 +133,12 @@ def test_segments_are_judged_apart_and_a_retired_one_admits_nobody(book: Book) -
         book.holder(pid, 0, 1, 50)
         book.caller(pid + 2, (8, "call", 1, SEGMENT + 1, 1000, 0, 0, None), (9, "got", 1))
     assert book.verdict() == []
-    book.holder(5, 6.5, 60, 61)
+    late = book.holder(5, 4, 60, 61)
+    assert book.verdict() == []
+    book.director((6.7, "seen", 6.5 * MS, [late], []))
     assert len(book.verdict()) == 1
+    book.holder(6, 6.5, 62, 63)
+    assert len(book.verdict()) == 2
 
 
 def test_a_permit_may_be_lost_to_the_watchdog_and_to_nobody_else(tmp_path: Path) -> None:
@@ -135,6 +150,14 @@ def test_a_permit_may_be_lost_to_the_watchdog_and_to_nobody_else(tmp_path: Path)
     assert book.verdict() == []
     book.caller(1, call(0), (1, "got", 1), (50, "touch", 1), (51, "touched", 1, True), (99, "release", 1),
                 (101, "released", 1, False))  # fmt: skip
+    assert len(book.verdict()) == 1
+
+
+def test_the_watchdogs_time_begins_when_it_was_last_seen_waiting(tmp_path: Path) -> None:
+    book = Book(tmp_path, slot_timeout=0.1)
+    late = book.caller(1, call(0), (1, "queued", 1), (60, "got", 1), (110, "release", 1), (111, "released", 1, False))
+    assert book.verdict() == []
+    book.director((51, "seen", 50 * MS, [late], []))
     assert len(book.verdict()) == 1
 
 
