@@ -69,12 +69,12 @@ STORMS = (
     Course(
         "overdue",
         limits=(4, 6),
-        cooldowns=(0.02,),
+        cooldowns=(0.05,),
         slot_timeout=0.1,
         touches=0.5,
         holds=0.07,
         timeouts=(None, None, None, 0.3),
-        deeds={"kill": 3.0, "stop": 12.0, "limit": 0.5, "cancel": 5.0},
+        deeds={"kill": 8.0, "stop": 12.0, "limit": 0.5, "cancel": 5.0},
     ),
     Course(
         "crowded",
