@@ -22,6 +22,7 @@ class Operation:
         ended: No earlier than it had all its effect.
         priority: Of an acquire.
         timeout: Of an acquire: how long it waits before it gives up.
+        queued: Of an acquire: no earlier than it was in the queue; None: it never told.
     """
 
     process: int
@@ -32,6 +33,7 @@ class Operation:
     ended: int
     priority: int = 0
     timeout: int = 0
+    queued: int | None = None
 
     @property
     def makes_room(self) -> bool:
@@ -59,6 +61,11 @@ class Event:
         gives_up = self.operation.answer == "timeout" and not self.is_entry
         return self.operation.begun + (self.operation.timeout if gives_up else 0)
 
+    @property
+    def latest(self) -> int:
+        queued = self.operation.queued
+        return queued if self.is_entry and queued is not None else self.operation.ended
+
 
 History = dict[int, list[Event]]
 
@@ -76,10 +83,13 @@ def history(operations: Sequence[Operation]) -> History:
 
 
 def told(operations: Sequence[Operation]) -> str:
-    """The history as text, from its first instant."""
+    """The history as text: the instants since its first in nanoseconds, then what was called and answered."""
     first = min((operation.begun for operation in operations), default=0)
-    return "\n".join(
-        f"{one.begun - first:>12} {one.ended - first:>12}  {one.process}: {one.kind}({one.argument}) -> {one.answer}"
-        f"{f'  (priority {one.priority}, timeout {one.timeout})' if one.kind == 'acquire' else ''}"
-        for one in sorted(operations, key=lambda one: one.begun)
-    )
+    lines = []
+    for one in sorted(operations, key=lambda one: one.begun):
+        line = f"{one.begun - first:>12} {one.ended - first:>12}  {one.process}: {one.kind}({one.argument}) -> {one.answer}"
+        if one.kind == "acquire":
+            line += f"  (priority {one.priority}, timeout {one.timeout}"
+            line += f", queued by {one.queued - first})" if one.queued else ")"
+        lines.append(line)
+    return "\n".join(lines)

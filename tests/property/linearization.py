@@ -40,7 +40,7 @@ def linearization(events: History, state: State) -> list[Event] | None:
         }
         if not waiting:
             return True
-        first_end = min(event.operation.ended for event in waiting.values())
+        first_end = min(event.latest for event in waiting.values())
         for index, event in waiting.items():
             if event.earliest > first_end:
                 continue

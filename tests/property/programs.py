@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Program = dict[str, Any]
 
 _WEIGHTS = (1000, 1000, 1000, 2000, 500)
-_TIMEOUTS = (0, 200, 1000, 3000)
+_TIMEOUTS = (0, 300, 1000, 2000)
 
 
 def program(chance: random.Random, processes: int) -> Program:
@@ -30,7 +30,7 @@ def program(chance: random.Random, processes: int) -> Program:
 
 def _steps(chance: random.Random) -> list[list[Any]]:
     steps: list[list[Any]] = []
-    for _ in range(chance.randint(2, 6)):
+    for _ in range(chance.randint(3, 7)):
         taken = [number for number, step in enumerate(steps) if step[0] in ("try", "acquire")]
         kinds = ["try"] * 3 + ["acquire"] * 4 + ["release"] * (5 if taken else 0) + ["set_limit", "limit"]
         match kind := chance.choice(kinds):
@@ -65,7 +65,6 @@ def run(name: str, meeting_file: str, index: int, processes: int) -> None:
             meeting.meet()
             for permit in permits.values():
                 permit.release()
-            meeting.meet()
             logs.append(log)
         say(logs)
 
@@ -88,13 +87,15 @@ class _Meeting:
 
 
 def _run(limiter: Limiter, steps: list[list[Any]]) -> tuple[list[list[Any]], dict[int, Permit]]:
-    """The log: for each step [begun, ended, answer]; and the permits by step."""
+    """The log: for each step [begun, when it was seen to be queued, ended, answer]; and the permits by step."""
     permits: dict[int, Permit] = {}
     log = []
     clock = time.monotonic_ns
     attachment = limiter._live()
+    queued: list[int] = []
     for number, (kind, argument, priority, timeout) in enumerate(steps):
         answer: Any = None
+        queued.clear()
         begun = clock()
         if kind == "try" or kind == "acquire":
             try:
@@ -122,7 +123,7 @@ def _run(limiter: Limiter, steps: list[list[Any]]) -> tuple[list[list[Any]], dic
         else:
             answer = (limiter.limit or 0) * 1000
             ended = clock()
-        log.append([begun, ended, answer])
+        log.append([begun, queued[0] if queued else None, ended, answer])
     return log, permits
 
 
@@ -132,7 +133,7 @@ def _run(limiter: Limiter, steps: list[list[Any]]) -> tuple[list[list[Any]], dic
 def operations(one: Program, logs: list[list[list[Any]]]) -> list[Operation]:
     """What the processes logged of this program, as operations."""
     return [
-        Operation(process, kind, argument, answer, begun, ended, priority, timeout * 1000)
+        Operation(process, kind, argument, answer, begun, ended, priority, timeout * 1000, queued)
         for process, (steps, log) in enumerate(zip(one["steps"], logs, strict=True))
-        for (kind, argument, priority, timeout), (begun, ended, answer) in zip(steps, log, strict=True)
+        for (kind, argument, priority, timeout), (begun, queued, ended, answer) in zip(steps, log, strict=True)
     ]

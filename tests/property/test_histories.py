@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _BATCH = 25
-_BATCHES = 90
+_BATCHES = 84
 
 
 class Crew:

@@ -28,8 +28,9 @@ def acquired(
     weight: int = 1000,
     priority: int = 0,
     timeout: int = 0,
+    queued: int | None = None,
 ) -> Operation:
-    return Operation(process, "acquire", weight, answer, begun, ended, priority, timeout)
+    return Operation(process, "acquire", weight, answer, begun, ended, priority, timeout, queued)
 
 
 def released(process: int, begun: int, ended: int, which: int = 0, answer: bool = True) -> Operation:
@@ -117,17 +118,16 @@ BAD = {
     "gave up with room": (1000, (acquired(B, 2, 5, "timeout"),)),
     "overtaken by a newcomer": (
         2000,
-        (took(A, 0, 1), acquired(B, 2, 30, weight=2000), read(C, 3, 9, 2000), took(C, 11, 12)),
+        (took(A, 0, 1), acquired(B, 2, 30, weight=2000, queued=4), took(C, 5, 6), released(A, 7, 8)),
     ),
     "priority is ignored": (
         1000,
         (
             took(A, 0, 1),
-            acquired(B, 2, 9),
-            acquired(C, 0, 20, priority=1),
+            acquired(B, 2, 9, queued=3),
+            acquired(C, 4, 20, priority=1, queued=5),
             released(A, 7, 8),
-            limited(A, 10, 11, 1000),
-            took(A, 12, 13, "held"),
+            released(B, 10, 11),
         ),
     ),
     "waiting in vain behind one who is too heavy": (
