@@ -1,6 +1,7 @@
 """Builds the one extension. All metadata is in pyproject.toml.
 
-SHMLIMIT_SANITIZE=address|thread|undefined and SHMLIMIT_DEBUG=1 build for tests; a plain build is what users get.
+SHMLIMIT_SANITIZE=address|thread|undefined, SHMLIMIT_DEBUG=1 and SHMLIMIT_COVERAGE=1 build for tests; a plain build is
+what users get.
 """
 
 import os
@@ -15,7 +16,10 @@ LINK = ["-Wl,-z,relro,-z,now"]
 if sanitizer := os.environ.get("SHMLIMIT_SANITIZE"):
     OURS += [f"-fsanitize={sanitizer}", "-fno-omit-frame-pointer", "-g"]
     LINK += [f"-fsanitize={sanitizer}"]
-if os.environ.get("SHMLIMIT_DEBUG"):
+if os.environ.get("SHMLIMIT_COVERAGE"):
+    OURS += ["-O0", "-g", "--coverage", "-fprofile-update=atomic"]
+    LINK += ["--coverage"]
+elif os.environ.get("SHMLIMIT_DEBUG"):
     OURS += ["-O0", "-g", "-UNDEBUG"]
 else:
     OURS += ["-O3", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"]

@@ -87,7 +87,8 @@ def told(operations: Sequence[Operation]) -> str:
     first = min((operation.begun for operation in operations), default=0)
     lines = []
     for one in sorted(operations, key=lambda one: one.begun):
-        line = f"{one.begun - first:>12} {one.ended - first:>12}  {one.process}: {one.kind}({one.argument}) -> {one.answer}"
+        line = f"{one.begun - first:>12} {one.ended - first:>12}  {one.process}: "
+        line += f"{one.kind}({one.argument}) -> {one.answer}"
         if one.kind == "acquire":
             line += f"  (priority {one.priority}, timeout {one.timeout}"
             line += f", queued by {one.queued - first})" if one.queued else ")"
