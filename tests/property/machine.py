@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import reject
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, precondition, rule
+from hypothesis.stateful import initialize, rule
 
 from shmlimit import Limiter, LimiterClosed, NeverAdmissible, QueueFull, _core
-from tests.property.lockstep import GAP, LONG, Lockstep, Other, Own, kind_of, milli, said, told
+from tests.property.lockstep import GAP, LONG, Lockstep, Other, Own, TooLate, kind_of, milli, said, told
 from tests.property.reference import FOR_EVER, Place, State
 
 picks = st.integers(0, 7)
@@ -61,26 +60,23 @@ class LimiterMachine(Lockstep):
             self.timeouts += 1
         self.acquire_without_waiting(answer, weight=weight, priority=priority, since=since, timeout=timeout)
 
-    @precondition(lambda self: any(own.permit and not own.is_released for own in self.owns))
     @rule(pick=picks)
     @told
     def release(self, pick: int) -> None:
-        owns = [own for own in self.owns if own.permit and not own.is_released]
-        self.give_back(owns[pick % len(owns)])
+        if owns := [own for own in self.owns if own.permit and not own.is_released]:
+            self.give_back(owns[pick % len(owns)])
 
-    @precondition(lambda self: self.owns)
     @rule(pick=picks)
     @told
     def release_perhaps_again(self, pick: int) -> None:
-        self.give_back(self.picked(pick))
+        if self.owns:
+            self.give_back(self.picked(pick))
 
-    @precondition(lambda self: self.owns)
     @rule(pick=picks)
     @told
     def touch(self, pick: int) -> None:
-        own = self.picked(pick)
-        if own.permit is not None:
-            self.agree(own.permit.touch(), self.reference.touch(own.place))
+        if self.owns:
+            self.keep_alive(self.picked(pick))
 
     @rule()
     @told
@@ -165,25 +161,26 @@ class LimiterMachine(Lockstep):
         boundary = _core.now()
         self.let_time_pass()
         for pick in sorted(spared) if self.owns else ():
-            self.touch(pick=pick)
+            self.keep_alive(self.picked(pick))
         begun = _core.now()
         self.limiter.slot_timeout = begun - boundary
         self.limiter.reap()
         self.limiter.slot_timeout = None
         took = _core.now() - begun
         if took > GAP / 2:
-            reject()  # by then it may have been too long for what was touched, too
+            raise TooLate  # for what was touched, too
         self.reference.reap(overdue=self.reference.now)
 
     # ---- Other processes.
 
-    @precondition(lambda self: self.idle() or len(self.others) < 3)
     @rule(pick=picks, request=requests)
     @told
     def acquire_there(self, pick: int, request: tuple[float, int, int]) -> None:
         weight, priority, since = request
-        if not self.idle() or (len(self.others) < 3 and pick % 2):
+        if len(self.others) < 3 and (not self.idle() or pick % 2):
             self.others.append(Other(self.nursery.child(self.name), next(self.owners), []))
+        if not self.idle():
+            return
         other = self.idle()[pick % len(self.idle())]
         answer = self.reference.enter(other.owner, milli(weight), priority, since, may_wait=True)
         word = other.child.ask("acquire", len(other.places), weight, priority, since)
@@ -193,52 +190,42 @@ class LimiterMachine(Lockstep):
             other.waits = answer if answer.state is State.WAITING else None
             self.granted += answer.state is State.HELD
 
-    @precondition(lambda self: any(other.places for other in self.idle()))
     @rule(pick=picks, which=picks)
     @told
     def release_there(self, pick: int, which: int) -> None:
-        others = [other for other in self.idle() if other.places]
-        other = others[pick % len(others)]
-        number = which % len(other.places)
-        if other.places[number].admitted:
+        if had := self.had_there(pick, which):
+            other, number = had
             self.agree(other.child.ask("release", number), self.reference.release(other.places[number]))
 
-    @precondition(lambda self: any(other.places for other in self.idle()))
     @rule(pick=picks, which=picks)
     @told
     def fork_there(self, pick: int, which: int) -> None:
-        others = [other for other in self.idle() if other.places]
-        other = others[pick % len(others)]
-        number = which % len(other.places)
-        if not other.places[number].admitted:
-            return
-        owner = next(self.owners)
-        answer = self.reference.enter(owner, 1000)
-        if answer in ("never", "full"):
-            reject()
-        self.agree(other.child.ask("fork", number), [False, False, isinstance(answer, Place)])
-        self.granted += isinstance(answer, Place)
-        self.reference.kill(owner)
+        if had := self.had_there(pick, which):
+            other, number = had
+            owner = next(self.owners)
+            answer = self.reference.enter(owner, 1000)
+            self.agree(other.child.ask("fork", number), [False, False, isinstance(answer, Place)])
+            self.granted += isinstance(answer, Place)
+            self.reference.kill(owner)
 
-    @precondition(lambda self: any(other.waits for other in self.others))
     @rule(pick=picks)
     @told
     def interrupt(self, pick: int) -> None:
-        others = [other for other in self.others if other.waits]
-        other = others[pick % len(others)]
-        assert other.waits is not None
-        self.agree(other.child.interrupt(), "interrupted")
-        self.reference.leave(other.waits)
-        other.waits = None
+        if waiting := [other for other in self.others if other.waits]:
+            other = waiting[pick % len(waiting)]
+            assert other.waits is not None
+            self.agree(other.child.interrupt(), "interrupted")
+            self.reference.leave(other.waits)
+            other.waits = None
 
-    # A sample that a dead waiter was to use is spent, in the core; so not with one admission per sample.
-    @precondition(lambda self: self.others and not self.reference.one_per_poll)
     @rule(pick=picks)
     @told
     def kill(self, pick: int) -> None:
-        other = self.others.pop(pick % len(self.others))
-        other.child.kill()
-        self.reference.kill(other.owner)
+        # A sample that a dead waiter was to use is spent, in the core; so not with one admission per sample.
+        if self.others and not self.reference.one_per_poll:
+            other = self.others.pop(pick % len(self.others))
+            other.child.kill()
+            self.reference.kill(other.owner)
 
     # Every rule is as likely as every other: these more so, or there would seldom be a queue.
     acquire_more = acquire_on = acquire
@@ -251,6 +238,19 @@ class LimiterMachine(Lockstep):
         if own.permit is not None:
             own.is_released = True
             self.agree(own.permit.release(), self.reference.release(own.place))
+
+    def keep_alive(self, own: Own) -> None:
+        if own.permit is not None:
+            self.agree(own.permit.touch(), self.reference.touch(own.place))
+
+    def had_there(self, pick: int, which: int) -> tuple[Other, int] | None:
+        """A child, and the number of a permit that it has, or has had."""
+        others = [other for other in self.idle() if other.places]
+        if not others:
+            return None
+        other = others[pick % len(others)]
+        number = which % len(other.places)
+        return (other, number) if other.places[number].admitted else None
 
     def picked(self, pick: int) -> Own:
         return self.owns[pick % len(self.owns)]

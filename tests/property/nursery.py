@@ -5,6 +5,7 @@ A child answers every call with one word, but for an acquire that has to wait: "
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -144,7 +145,9 @@ class _User:
         if pid == 0:
             inherited = self._permits[number]
             found = [inherited.touch(), inherited.release()]
-            own = self._limiter.try_acquire()
+            own = None
+            with contextlib.suppress(NeverAdmissible, QueueFull):
+                own = self._limiter.try_acquire()
             os.write(theirs, json.dumps([*found, own is not None]).encode())
             os._exit(0)  # with what it holds
         os.waitpid(pid, 0)

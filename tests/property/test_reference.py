@@ -32,7 +32,7 @@ def test_the_limiter_and_the_reference_agree_after_every_step(
     end = time.monotonic() + (seconds or 0) / 2  # the other half is the histories'
     effort = settings(
         max_examples=_EXAMPLES,
-        stateful_step_count=30,
+        stateful_step_count=40,
         phases=[Phase.generate, Phase.shrink] if is_long else [Phase.generate],
         database=None,
         deadline=None,
@@ -43,4 +43,4 @@ def test_the_limiter_and_the_reference_agree_after_every_step(
         print(f"--hypothesis-seed {number}")
         run_state_machine_as_test(seed(number)(LimiterMachine), settings=effort)
         number += 1
-    print(f"{(number - first_seed) * _EXAMPLES} examples of up to 30 steps")
+    print(f"{(number - first_seed) * _EXAMPLES} examples of up to 40 steps")
