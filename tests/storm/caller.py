@@ -168,7 +168,7 @@ class Caller:
         arguments = [self._directory, self._name, self._course.name, self._chance.getrandbits(32)]
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # which the new program inherits
         self._journal.write("exec")
-        os.execv(sys.executable, [sys.executable, "-m", __name__, *map(str, arguments)])
+        os.execv(sys.executable, [sys.executable, "-m", __spec__.name, *map(str, arguments)])
 
 
 def run(directory: str, name: str, course: str, seed: str) -> None:

@@ -63,7 +63,7 @@ STORMS = (
         timeouts=(None, None, 0.02, 0.1, 0.5),
         refusals=0.005,
         forks=0.01,
-        execs=0.002,
+        execs=0.005,
         deeds={"kill": 4.0, "stop": 6.0, "cancel": 60.0, "limit": 4.0, "reset": 1.0, "pause": 1.0},
     ),
     Course(
