@@ -103,12 +103,12 @@ static enum shmlimit_status admit_slow(struct limiter *l, struct permit *permit,
         if (!admission_has_waiters(a)) {
             if ((status = queue_expire_one(l, a, &view, &expired)) != SHMLIMIT_OK)
                 return status;
-            if (expired)
+            if (expired && !patience_is_low())
                 continue;
         }
         if (!may_queue) {
             /* What another has expired since a was read was in that sum, and the scan did not find it. */
-            if (admission_used_milli(load64(&l->header->admission.word)) < admission_used_milli(a))
+            if (admission_used_milli(load64(&l->header->admission.word)) < admission_used_milli(a) && !patience_is_low())
                 continue;
             return SHMLIMIT_WOULD_BLOCK;
         }

@@ -119,7 +119,7 @@ static enum shmlimit_status bury(struct limiter *l, uint64_t waiting, bool *was_
 
 enum shmlimit_status queue_grant(struct limiter *l, bool is_tick, struct queue_outlook *outlook)
 {
-    bool has_token = false, was_dead = false;
+    bool has_token = false, was_dead = false, has_moved = false;
 
     *outlook = (struct queue_outlook){.head = NO_SLOT, .changes_at_us = NEVER_US};
     for (uint32_t pass = 0; patience_lasts(pass, l->n_slots); pass++) {
@@ -153,6 +153,7 @@ enum shmlimit_status queue_grant(struct limiter *l, bool is_tick, struct queue_o
             if (!was_dead && admission_install(l, a, OP_ADMIT_WAITER, scan.best, scan.best_word,
                                                admission_used_milli(a) + scan.best_weight_milli, true)) {
                 has_token = false;
+                has_moved = true;
                 outlook->admitted++;
             }
             continue;
@@ -160,6 +161,7 @@ enum shmlimit_status queue_grant(struct limiter *l, bool is_tick, struct queue_o
         if (scan.due != NO_SLOT) {
             if ((status = expire(l, a, &scan)) == SHMLIMIT_CORRUPT)
                 return status;
+            has_moved |= status == SHMLIMIT_OK;
             if (status == SHMLIMIT_OK && is_tick)
                 count_self_heal(l, &view, &scan);
             continue;
@@ -174,8 +176,8 @@ enum shmlimit_status queue_grant(struct limiter *l, bool is_tick, struct queue_o
         wake_if_drowsy(l, scan.best, scan.best_word);
         return SHMLIMIT_OK;
     }
-    /* After many admissions the rest is left to the ticks of those who still wait. */
-    return outlook->admitted ? SHMLIMIT_OK : SHMLIMIT_CORRUPT;
+    /* After many moves the rest is left to the ticks of those who still wait. */
+    return has_moved ? SHMLIMIT_OK : SHMLIMIT_CORRUPT;
 }
 
 enum shmlimit_status queue_expire_one(struct limiter *l, uint64_t a, const struct gate_view *view, bool *found)
