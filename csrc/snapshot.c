@@ -83,7 +83,8 @@ static void read_slots(const struct limiter *l, const struct gate_view *view, st
                 s->n_occupants++;
         }
     }
-    qsort(occupants, s->n_occupants, sizeof *occupants, compare);
+    if (s->n_occupants) /* without room there may be no array at all */
+        qsort(occupants, s->n_occupants, sizeof *occupants, compare);
 }
 
 static void read_settings(const struct limiter *l, struct snapshot *s)

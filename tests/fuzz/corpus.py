@@ -16,6 +16,9 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 CORPUS = HERE / "corpus.txt"
+"""Made by `python -m tests.fuzz`."""
+FINDINGS = HERE / "findings.txt"
+"""Inputs that once failed, each after a comment that says why."""
 _RECORD = struct.Struct("<BBHHHQ")
 _TEXT = re.compile(r"(\w+) (\w+)(!?) (\d+)(?: =([0-9a-f]+))?(?: @(\d+)\+(\d+))?")
 _LABELLED = 0x80
@@ -64,9 +67,13 @@ def decode(data: bytes) -> str:
     return "; ".join([BEGINNINGS[data[0] % len(BEGINNINGS)], *(_text_of(data[at : at + _RECORD.size]) for at in whole)])
 
 
+def read_findings() -> list[str]:
+    return [line for line in FINDINGS.read_text().splitlines() if not line.startswith("#")]
+
+
 def read() -> list[str]:
-    """The committed lines; those that begin with # say why the next one is there."""
-    return [line for line in CORPUS.read_text().splitlines() if line and not line.startswith("#")]
+    """The committed inputs."""
+    return [*read_findings(), *CORPUS.read_text().splitlines()]
 
 
 def unpack(directory: Path) -> list[Path]:

@@ -5,9 +5,9 @@
 #include "patience.h"
 #include "world.h"
 
-/* A call that has lost its patience has looked at no more slots than that, at five words of each at most; and the tables
- * it goes through once: every slot for every participant. */
-#define ACCESSES_MAX (UINT64_C(8) * PATIENCE + UINT64_C(32) * PARTICIPANTS * SLOTS)
+/* A call that has lost its patience has looked at no more slots than that, and in so small a table at fewer, since each pass
+ * is charged for what else it does; and every slot for every participant, some times. */
+#define ACCESSES_MAX (UINT64_C(2) * PATIENCE + UINT64_C(4) * PARTICIPANTS * SLOTS)
 
 /* To shared memory, by the operation that goes on. */
 extern uint64_t accesses;

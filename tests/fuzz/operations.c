@@ -34,7 +34,7 @@ static struct request request_of(const struct record *record)
 
     return (struct request){.weight_milli = weight_milli ? weight_milli : 1, .priority = (int16_t)record->delay,
                             .since_ns = record->every, .label = is_labelled ? "a label \xe2\x9c\x93 of its own" : NULL,
-                            .label_length = is_labelled ? 23 : 0};
+                            .label_length = is_labelled ? 23 : 0, .has_bell = record->which & 8};
 }
 
 static void leave(struct holder *holder, int i)
@@ -146,6 +146,24 @@ static void op_wait(struct holder *holder, const struct record *record)
     wait_once(holder, record->which % PERMITS, fake_os.now_us + record->value % UINT32_MAX);
 }
 
+static void op_poll(struct holder *holder, const struct record *record)
+{
+    int i = record->which % PERMITS;
+
+    if (holder->phases[i] == PERMIT_QUEUED && limiter_is_waiting(&holder->l, &holder->permits[i]))
+        note(holder, i, limiter_poll(&holder->l, &holder->permits[i], record->value & 1, record->value & 2));
+}
+
+static void op_relay(struct holder *holder, const struct record *record)
+{
+    struct relay relay;
+
+    (void)record;
+    for (int i = 0; i < RELAY_CHANNELS; i++)
+        atomic_init(&relay.channels[i], -1);
+    bell_relay(&holder->l, &relay, fake_os.now_us);
+}
+
 static void op_leave(struct holder *holder, const struct record *record)
 {
     if (holder->phases[record->which % PERMITS] == PERMIT_QUEUED)
@@ -175,7 +193,7 @@ static void op_snapshot(struct holder *holder, const struct record *record)
     struct snapshot s;
     char config[CONFIG_BYTES];
 
-    CHECK_EQUAL(limiter_snapshot(&holder->l, &s, occupants, room), SHMLIMIT_OK);
+    CHECK_EQUAL(limiter_snapshot(&holder->l, &s, room ? occupants : NULL, room), SHMLIMIT_OK);
     CHECK(s.n_occupants <= room && strlen(s.reason) <= REASON_BYTES && s.n_slots == SLOTS);
     CHECK(s.held + s.cooling + s.queued <= SLOTS);
     CHECK(s.cap_milli <= s.limit * 1000 || enemy_has_interfered());
@@ -311,6 +329,8 @@ static const struct operation {
     [VERB_ENTER] = {.run = op_enter},
     [VERB_ACQUIRE] = {.run = op_acquire},
     [VERB_WAIT] = {.run = op_wait},
+    [VERB_POLL] = {.run = op_poll},
+    [VERB_RELAY] = {.run = op_relay},
     [VERB_LEAVE] = {.run = op_leave},
     [VERB_RELEASE] = {.run = op_release},
     [VERB_TOUCH] = {.run = op_touch},

@@ -19,10 +19,12 @@ enum verb {
     VERB_FLIP, /* xor */
     VERB_ADD,
     /* Operations. `what`: the actor, `which`: its permit, or a flag. */
-    VERB_TRY, /* value: weight; delay: priority; every: since; LABELLED in what */
+    VERB_TRY, /* value: weight; delay: priority; every: since; LABELLED in what; which & 8: polls */
     VERB_ENTER,
     VERB_ACQUIRE, /* enter, wait for at most value >> 32 ms, leave */
     VERB_WAIT,    /* until value us from now */
+    VERB_POLL,    /* as in an event loop; value & 1: keeps time, & 2: was woken */
+    VERB_RELAY,
     VERB_LEAVE,
     VERB_RELEASE,
     VERB_TOUCH,

@@ -5,7 +5,7 @@ once, before a certain access of the operation that follows, or before every n-t
 sanitizers; each operation ends within a bound of accesses to shared memory; while nobody edits, the invariants hold and
 nothing is lost.
 
-A finding is printed as a line: put it into corpus.txt with a comment, and it stays as a test. Longer: `--minutes 60`.
+A finding is printed as a line: put it into findings.txt with a comment, and it stays as a test. Longer: `--minutes 60`.
 """
 
 from __future__ import annotations
