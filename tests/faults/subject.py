@@ -15,24 +15,19 @@ import signal
 import socket
 import sys
 import traceback
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import shmlimit
 from tests.faults import listener
+from tests.faults.belongings import attempt, belongings, more_than
 from tests.faults.fault import PLAUSIBLE, Fault
 from tests.faults.operations import OPERATIONS, Operation
 from tests.support import processes
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 # A call that nothing else here makes: it begins and ends what may be disturbed.
 _MARK = "getsid"
 _PRIVATE_FUTEX = 128
 _STDERR = 2
 _HANG_MS = 60_000
-_SEGMENT = "/shmlimit."
 
 
 def serve() -> None:
@@ -137,59 +132,19 @@ def _act(operation: Operation, calls: list[str], test: socket.socket) -> None:
     filtered = listener.listen(calls)
     socket.send_fds(test, [b"f"], [filtered])
     os.close(filtered)
-    before = _belongings()
-    for mark in (lambda: os.getsid(0), lambda: None):
-        mark()
-        outcome = _attempt(operation.run)
-        mark()
+    before = belongings()
+    for is_disturbed in (True, False):
+        _mark(is_disturbed)
+        outcome = attempt(operation.run)
+        _mark(is_disturbed)
         if not outcome["kinds"]:
             operation.undo()
         gc.collect()
         said = os.pread(_STDERR, 1 << 20, 0).decode(errors="replace")
-        test.send(json.dumps({"outcome": outcome, "left": _more_than(before, operation), "stderr": said}).encode())
+        test.send(json.dumps({"outcome": outcome, "left": more_than(before, operation), "stderr": said}).encode())
         test.recv(1)  # until that has been looked at
 
 
-def _attempt(step: Callable[[], object]) -> dict[str, Any]:
-    """What came of it: no error, or one with its kinds, errno and message."""
-    try:
-        step()
-    except Exception as error:  # noqa: BLE001  (which ones are allowed, the test says)
-        return {
-            "kinds": [kind.__name__ for kind in type(error).__mro__],
-            "errno": getattr(error, "errno", None),
-            "message": str(error),
-            "where": [f"{Path(one.filename).name}:{one.lineno}" for one in traceback.extract_tb(error.__traceback__)],
-        }
-    return {"kinds": []}
-
-
-def _more_than(before: dict[str, Any], operation: Operation) -> dict[str, Any]:
-    """What this process has more, or other, than before."""
-    now = _belongings()
-    now["segment files"] = max(now["segment files"] - operation.opened, before["segment files"])
-    return {key: [before[key], now[key]] for key in now if before[key] != now[key]}
-
-
-def _belongings() -> dict[str, Any]:
-    files = {}
-    for entry in os.listdir("/proc/self/fd"):  # noqa: PTH208
-        try:
-            files[entry] = os.readlink(f"/proc/self/fd/{entry}")  # noqa: PTH115
-        except FileNotFoundError:
-            continue  # the one by which they are read
-    return {
-        "files": sorted(path for path in files.values() if _SEGMENT not in path),
-        "segment files": sum(_SEGMENT in path for path in files.values()),
-        "mappings": sum(_SEGMENT in line for line in Path("/proc/self/maps").read_text().splitlines()),
-        "blocked signals": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
-        "children": _has_children(),
-    }
-
-
-def _has_children() -> bool:
-    try:
-        os.waitpid(-1, os.WNOHANG)
-    except ChildProcessError:
-        return False
-    return True
+def _mark(is_disturbed: bool) -> None:
+    if is_disturbed:
+        os.getsid(0)
