@@ -78,8 +78,9 @@ enum shmlimit_status reaper_reclaim(struct limiter *l, uint32_t participant, uin
         return SHMLIMIT_OK;
     /* LIVE -> RECLAIMING, same generation: nobody can take the index until FREE. From the word that was seen dead: read again
      * it may be that of a live process which has taken the entry since.
+     * Fails: others were faster, and may be stopped or dead by now, so it is swept here too.
      * Crash: before: LIVE and dead, found again; after: any sweep goes on from RECLAIMING. */
-    if (word != reclaiming && !cas64(at, word, reclaiming))
+    if (word != reclaiming && !cas64(at, word, reclaiming) && load64(at) != reclaiming)
         return SHMLIMIT_OK;
     for (uint32_t i = 0, high_water = slots_high_water(l); i < high_water; i++) {
         enum shmlimit_status status = vacate(l, i, participant, reclaiming, taken_back);
