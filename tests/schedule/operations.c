@@ -96,6 +96,30 @@ static void op_acquire_older(int who) { acquire(me(who), wanted(1000, 0, 1), UIN
 static void op_acquire_first(int who) { acquire(me(who), wanted(1000, 1, 3), UINT64_MAX); }
 static void op_acquire_briefly(int who) { acquire(me(who), wanted(1000, 0, 2), kernel.now_us + BRIEFLY_US); }
 
+/* As one task of an event loop does, whose only sleeper listens to its participant's bell. */
+static void op_listen(int who)
+{
+    struct process *p = me(who);
+    shared32 *bell = &segment.participants[p->l.index].bell;
+    enum shmlimit_status status;
+    bool was_woken = true;
+
+    enter(p, (struct request){.weight_milli = 1000, .since_ns = 2, .has_bell = true});
+    if (!p->waits)
+        return;
+    for (;;) {
+        uint32_t heard = load32(bell);
+
+        status = limiter_poll(&p->l, &p->permit, true, was_woken);
+        if (status != SHMLIMIT_QUEUED && status != SHMLIMIT_INTERRUPTED && status != SHMLIMIT_POLLER_WANTED)
+            break;
+        was_woken = os_futex_wait(bell, heard, p->permit.look_at_us) == 0;
+    }
+    p->waits = false;
+    p->holds = status == SHMLIMIT_OK;
+    expect_reason(status);
+}
+
 static void op_leave(int who)
 {
     struct process *p = me(who);
@@ -148,6 +172,9 @@ static void op_detach(int who)
     p->attached = p->holds = p->waits = false;
     limiter_detach(&p->l);
 }
+
+/* Before the schedule begins. */
+static void op_die(int who) { kernel_kill(who); }
 
 /* The child is the next process of the program. */
 static void op_fork(int who) { process_fork(who, who + 1); }
@@ -227,7 +254,7 @@ const struct operation *operation_named(const char *word, unsigned long length)
         {"acquire-older", op_acquire_older}, {"acquire-first", op_acquire_first},
         {"acquire-briefly", op_acquire_briefly}, {"leave", op_leave}, {"release", op_release},
         {"release-nothing", op_release_nothing}, {"touch", op_touch}, {"attach", op_attach}, {"detach", op_detach},
-        {"fork", op_fork}, {"reap", op_reap}, {"lower", op_lower}, {"raise", op_raise}, {"reset", op_reset},
+        {"fork", op_fork}, {"die", op_die}, {"listen", op_listen}, {"reap", op_reap}, {"lower", op_lower}, {"raise", op_raise}, {"reset", op_reset},
         {"pause", op_pause}, {"pause-briefly", op_pause_briefly}, {"cooldown", op_cooldown}, {"retire", op_retire},
         {"unlink", op_unlink}, {"refusal", op_refusal}, {"elect", op_elect}, {"sample-none", op_sample_none},
         {"sample-one", op_sample_one}, {"resign", op_resign}, {"cool", op_cool}, {"stuck", op_stuck},

@@ -36,6 +36,14 @@ const struct program programs[] = {
     {"sample-meets-acquire", 1, SAMPLED, 0, 0, {"elect / sample-one cool sample-none", "acquire release"}},
     {"sample-meets-waiter", 1, SAMPLED, COOLDOWN, 0, {"elect acquire / release cool sample-none", "enter / wait release"}},
     {"pollers-take-turns", 1, SAMPLED, 0, 0, {"elect / sample-one resign", "elect cool sample-none elect acquire release"}},
+    {"release-meets-listener", 1, 0, 0, 0, {"acquire / release", "listen release"}},
+    {"raise-meets-listener", 1, LIMIT_MOVES, 0, 0, {"acquire / raise release", "listen release"}},
+    /* ---- Two, and the remains of others. */
+    {"dead-holder", 1, 0, 0, 0, {"try release", "acquire release", "acquire die /"}},
+    {"dead-holder-cools", 1, 0, COOLDOWN, 0, {"try release", "acquire release", "acquire die /"}},
+    {"dead-waiter", 1, 0, 0, 0, {"acquire / release", "try release acquire release", "enter die /"}},
+    {"dead-heavy-waiter", 2, 0, 0, 0, {"acquire / release", "acquire / release try release", "enter-two die /"}},
+    {"dead-entry", 1, 0, 0, 0, {"attach try release detach", "acquire release", "acquire die /"}},
     /* ---- Three and four: too many to count, so by chance. */
     {"three-acquire-one", 1, 0, 0, 0, {"acquire release", "acquire release", "acquire release"}},
     {"three-in-a-row", 1, 0, 0, 0, {"acquire / release", "enter / wait release", "enter / wait release"}},
