@@ -29,6 +29,18 @@ static uint32_t refused_foreign_milli(const struct limiter *l, struct gate_view 
     return gate_count_milli(refusal);
 }
 
+/* A poller has been started and has not answered yet: what ends meanwhile is not taken for ended upstream. Else the first
+ * second of a busy limiter would be ruled by the cooldown alone. One that never answers delays once. */
+static bool answer_is_expected(const struct limiter *l, struct gate_view *view)
+{
+    uint64_t asked_us = load64(&l->header->poller.asked_at_us);
+
+    if (asked_us <= load64(&l->header->poller.polled_at_us) || view->now_us >= asked_us + CONFIRM_WAIT_US)
+        return false;
+    earlier(&view->changes_at_us, asked_us + CONFIRM_WAIT_US);
+    return true;
+}
+
 static void read_sample(const struct limiter *l, struct gate_view *view)
 {
     uint64_t stale_after_us = load64(&l->header->settings.stale_after_us);
@@ -42,7 +54,8 @@ static void read_sample(const struct limiter *l, struct gate_view *view)
             view->foreign_milli = gate_count_milli(view->word);
             view->confirmed_us = gate_t0_us(view->word);
         }
-    }
+    } else if (!view->one_per_poll && answer_is_expected(l, view))
+        view->confirmed_us = 0;
     if (view->one_per_poll)
         return;
     refused = refused_foreign_milli(l, view, stale_after_us);

@@ -22,7 +22,7 @@ struct gate_view {
     bool one_per_poll;       /* queued waiters need an unspent sample that shows room */
     uint64_t word;           /* G */
     uint64_t settle_us;
-    uint64_t confirmed_us;   /* a slot that cooled by then is known to be free upstream; NEVER_US: no sample needed */
+    uint64_t confirmed_us;   /* what cooled by then is known to be free upstream; 0: nothing; NEVER_US: no sample needed */
     uint64_t changes_at_us;  /* when this reading may become more generous by itself; NEVER_US: not */
 };
 

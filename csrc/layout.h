@@ -74,7 +74,8 @@ struct poller {
     shared64 count_at_us;  /* its t0; 0: none yet */
     shared64 polled_at_us; /* end of the last poll, good or bad */
     shared64 started_at_us; /* last start of a poller by a waiter; CAS by waiters, so that one starts it */
-    shared64 reserved[3];
+    shared64 asked_at_us;  /* first such start since polled_at_us; written by that waiter. Later than it: no answer yet */
+    shared64 reserved[2];
     shared64 reason[REASON_BYTES / 8]; /* why the last poll failed; empty after a good one */
     shared64 reserved2;
 };

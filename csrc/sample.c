@@ -47,9 +47,16 @@ bool poller_claim_start(struct limiter *l)
 {
     shared64 *at = &l->header->poller.started_at_us;
     uint64_t seen = load64(at), now_us = os_now_us();
+    struct poller *poller = &l->header->poller;
 
     /* started -> now, for one waiter a second. Crash after: nobody starts one for a second. */
-    return now_us >= seen + START_EVERY_US && cas64(at, seen, now_us);
+    if (now_us < seen + START_EVERY_US || !cas64(at, seen, now_us))
+        return false;
+    /* asked -> now, unless an earlier start is still unanswered. Pairs with gate_read(). Crash before: no answer is
+     * waited for; after: one is, for CONFIRM_WAIT_US. */
+    if (load64(&poller->asked_at_us) <= load64(&poller->polled_at_us))
+        store64(&poller->asked_at_us, now_us);
+    return true;
 }
 
 void poller_census(const struct limiter *l, struct census *census)

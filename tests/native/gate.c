@@ -126,6 +126,39 @@ static void a_failed_poll_leaves_the_cooldown_alone_to_decide(void)
     end();
 }
 
+static void an_end_is_not_taken_for_granted_before_a_started_poller_has_answered(void)
+{
+    begin(1);
+    fill(1);
+    CHECK(poller_claim_start(&other));
+    release(0);
+    pass(COOLDOWN_US + 1);
+    CHECK(!view_now().fresh && !may_enter());
+    CHECK_EQUAL(poller_write_failure(&poller, fake_os.now_us, "HTTP 500", 8), SHMLIMIT_OK);
+    CHECK(may_enter());
+    end();
+}
+
+static void a_poller_that_is_started_again_and_again_and_never_answers_delays_once(void)
+{
+    begin(1);
+    CHECK(poller_claim_start(&other));
+    for (uint64_t second = 1000000; second < CONFIRM_WAIT_US; second += 1000000) {
+        pass(1000000);
+        CHECK(poller_claim_start(&other));
+        CHECK_EQUAL(view_now().confirmed_us, 0);
+    }
+    pass(1000000);
+    CHECK(poller_claim_start(&other));
+    CHECK_EQUAL(view_now().confirmed_us, NEVER_US);
+    sample(0);
+    pass(STALE_US);
+    CHECK_EQUAL(view_now().confirmed_us, NEVER_US);
+    CHECK(poller_claim_start(&other));
+    CHECK_EQUAL(view_now().confirmed_us, 0);
+    end();
+}
+
 static void the_time_of_a_sample_only_grows(void)
 {
     uint64_t g;
@@ -215,6 +248,8 @@ int main(int argc, char **argv)
         PROPERTY(a_stale_sample_counts_no_more),
         PROPERTY(closed_on_stale_admits_nobody_without_a_fresh_sample),
         PROPERTY(a_failed_poll_leaves_the_cooldown_alone_to_decide),
+        PROPERTY(an_end_is_not_taken_for_granted_before_a_started_poller_has_answered),
+        PROPERTY(a_poller_that_is_started_again_and_again_and_never_answers_delays_once),
         PROPERTY(the_time_of_a_sample_only_grows),
         PROPERTY(only_the_elected_poller_writes),
         PROPERTY(the_census_counts_as_visible_what_has_settled),
