@@ -52,6 +52,9 @@ PROGRAMS = (
         for name in ("cooldown", "gate", "refusal", "watchdog")
     ),
     Program("envelope", (PLAIN, MEMORY)),
+    # A sanitizer has functions of these names itself.
+    Program("failing_calls", (PLAIN,)),
+    Program("fork", (PLAIN, MEMORY)),
     Program("hostile", (PLAIN, MEMORY, RACES)),
     Program("threads", (PLAIN, MEMORY, RACES)),
     Program("crash_at_every_step", (PLAIN, MEMORY), parts=("doomed",), steps=True),

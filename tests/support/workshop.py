@@ -41,10 +41,11 @@ class Build:
         return [str(binary)]
 
 
-PLAIN = Build(
-    "plain", ("-O0", "--coverage", "-fprofile-update=atomic") if os.environ.get("SHMLIMIT_COVERAGE") else ("-O2",)
-)
-MEMORY = Build("address", ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"), rounds=2500)
+# Counts branches, for .ci/coverage.
+_COUNTED = ("-O0", "--coverage", "-fprofile-update=atomic") if os.environ.get("SHMLIMIT_COVERAGE") else ()
+
+PLAIN = Build("plain", ("-O2", *_COUNTED))
+MEMORY = Build("address", ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", *_COUNTED), rounds=2500)
 RACES = Build("thread", ("-O1", "-fsanitize=thread"), rounds=2500)
 UNDEFINED = Build("undefined", ("-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all"))
 
