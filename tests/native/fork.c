@@ -62,6 +62,7 @@ static void take_nothing_and_begin_anew(void)
     CHECK(!limiter_release(&l, &held));
     CHECK_EQUAL(limiter_leave(&l, &queued), SHMLIMIT_LOST);
     CHECK_EQUAL(limiter_wait(&l, &queued, UINT64_MAX), SHMLIMIT_LOST);
+    CHECK_EQUAL(limiter_poll(&l, &queued, true, true), SHMLIMIT_LOST);
     CHECK_EQUAL(scratch_try(&l, 1000, &own), SHMLIMIT_WOULD_BLOCK); /* the parent waits */
     CHECK(limiter_is_current(&l));
     CHECK(!limiter_release(&l, &held));

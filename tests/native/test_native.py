@@ -52,6 +52,7 @@ PROGRAMS = (
         for name in ("cooldown", "gate", "refusal", "watchdog")
     ),
     Program("envelope", (PLAIN, MEMORY)),
+    Program("bell", (PLAIN, MEMORY)),
     # A sanitizer has functions of these names itself.
     Program("failing_calls", (PLAIN,)),
     Program("fork", (PLAIN, MEMORY)),

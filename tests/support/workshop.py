@@ -41,11 +41,13 @@ class Build:
         return [str(binary)]
 
 
-# Counts branches, for .ci/coverage.
-_COUNTED = ("-O0", "--coverage", "-fprofile-update=atomic") if os.environ.get("SHMLIMIT_COVERAGE") else ()
+# For .ci/coverage all builds count branches instead, and alike: sanitizers would add branches of their own.
+_COUNTING = ("-O0", "--coverage", "-fprofile-update=atomic") if os.environ.get("SHMLIMIT_COVERAGE") else ()
 
-PLAIN = Build("plain", ("-O2", *_COUNTED))
-MEMORY = Build("address", ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", *_COUNTED), rounds=2500)
+PLAIN = Build("plain", _COUNTING or ("-O2",))
+MEMORY = Build(
+    "address", _COUNTING or ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"), rounds=2500
+)
 RACES = Build("thread", ("-O1", "-fsanitize=thread"), rounds=2500)
 UNDEFINED = Build("undefined", ("-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all"))
 
