@@ -40,7 +40,10 @@ _OPTIONS = (
         "--auth", metavar="REF", help="Where the key is: bearer:env:NAME, header:X-Api-Key:file:PATH and the like."
     ),
     click.option(
-        "--format", "format_", type=click.Choice(["json", "prometheus", "headers"]), help="Of answers.  [default: json]"
+        "--format",
+        "format_",
+        type=click.Choice(["json", "prometheus", "headers", "events"]),
+        help="Of answers.  [default: json]",
     ),
     click.option("--min-interval", type=SECONDS, help="Seconds between two polls at least.  [default: 0.15]"),
     click.option("--settle", type=SECONDS, help="Seconds that a start may take to show in the count.  [default: 1]"),
