@@ -239,3 +239,35 @@ enum shmlimit_status limiter_retire(struct limiter *l)
     os_futex_wake(&l->header->poller.bell);
     return SHMLIMIT_OK;
 }
+
+/* The name may be another segment's by now, and must then stay. */
+static int take_name_away(const struct limiter *l)
+{
+    int fd = segment_reopen(l), rc = 0;
+
+    if (fd < 0)
+        return fd == -ESTALE ? 0 : fd;
+    if (unlink(l->path))
+        rc = errno == ENOENT ? 0 : -errno;
+    close(fd);
+    return rc;
+}
+
+enum shmlimit_status limiter_remove(struct limiter *l)
+{
+    enum shmlimit_status status = limiter_retire(l);
+    int rc;
+
+    if (status != SHMLIMIT_OK)
+        return status;
+    /* Between looking whose the name is and taking it away nobody else may take it away, or a third could give it anew.
+     * Crash: the kernel frees the lock, and whoever opens the limiter next does this again. */
+    if ((rc = os_lock(l->fd, LOCK_REMOVAL)) == 0)
+        return SHMLIMIT_WOULD_BLOCK;
+    if (rc > 0) {
+        rc = take_name_away(l);
+        os_unlock(l->fd, LOCK_REMOVAL);
+    }
+    errno = -rc;
+    return rc < 0 ? SHMLIMIT_SYSTEM : SHMLIMIT_OK;
+}

@@ -23,6 +23,7 @@
 #define CONFIG_BYTES 4088u
 #define LOCK_BASE (INT64_C(1) << 40) /* byte LOCK_BASE + i is participant i's lock, far beyond the end of file */
 #define LOCK_POLLER (LOCK_BASE - 1)  /* the elected poller's lock */
+#define LOCK_REMOVAL (LOCK_BASE - 2) /* held by who takes the name away: nobody else does, so nobody can give it anew */
 
 /* Frozen for ever: any version of the code can read these 64 bytes and tell whether it understands the rest. */
 struct envelope {

@@ -59,7 +59,8 @@
  * NOT PROMISED
  *   Detecting a dead thread in a living process (the watchdog's work), and that a raw clone() without atfork
  *   handlers lets go of its parent's lock before its own first use of the limiter, exec or exit. A process that is
- *   stopped between taking a byte lock and seeing that the entry was taken delays reaping of that one entry. */
+ *   stopped between taking a byte lock and seeing that the entry was taken delays reaping of that one entry; one that is
+ *   stopped while it takes a removed limiter's name away delays giving the name to a new one. */
 #ifndef SHMLIMIT_H
 #define SHMLIMIT_H
 
@@ -151,8 +152,11 @@ enum shmlimit_status limiter_attach(struct limiter *l, const char *path, bool ob
 enum shmlimit_status limiter_publish(struct limiter *l, const char *path, struct fault *fault);
 /* Gives up every slot of this attachment and leaves. A detached limiter must not be used. */
 void limiter_detach(struct limiter *l);
-/* Marks the segment as having lost its name: from now on nobody is admitted. The caller unlinks it. */
+/* Marks the segment as having lost its name: from now on nobody is admitted. */
 enum shmlimit_status limiter_retire(struct limiter *l);
+/* Retires it and takes its name away. Killed in between, somebody else has to. SHMLIMIT_WOULD_BLOCK: somebody else
+ * is taking it away. */
+enum shmlimit_status limiter_remove(struct limiter *l);
 /* True in the process that attached; false in a forked child until its next call joins it anew. */
 bool limiter_is_current(const struct limiter *l);
 /* Makes it so in a child; the calls on permits and settings do it by themselves, those that only read do not. */

@@ -126,6 +126,7 @@ cdef extern from "shmlimit.h" nogil:
     shmlimit_status limiter_publish(limiter *l, const char *path, fault *fault)
     void limiter_detach(limiter *l)
     shmlimit_status limiter_retire(limiter *l)
+    shmlimit_status limiter_remove(limiter *l)
     shmlimit_status limiter_renew(limiter *l)
 
     shmlimit_status limiter_try(limiter *l, const request *request, permit *permit)

@@ -193,6 +193,12 @@ cdef class Attachment:
         """From now on nobody is admitted by this segment."""
         limiter_retire(&self.c)
 
+    def remove(self) -> None:
+        """Retire the segment and take its name away; where another process is at that, leave it to that one."""
+        status = limiter_remove(&self.c)
+        if status != SHMLIMIT_WOULD_BLOCK:
+            self.check(status)
+
     def keepalive(self) -> int:
         """A new descriptor that keeps this participant alive as long as any process has it open."""
         self.check(limiter_renew(&self.c))

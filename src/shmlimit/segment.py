@@ -87,6 +87,10 @@ def attach(name: str) -> _core.Attachment:
     attachment = _open.get(path)
     if attachment is None or not is_named(name, attachment):
         attachment = _open[path] = _core.Attachment(path)
+    if attachment.flags() & _core.RETIRED:
+        # Who destroys it has been killed before its name was gone, or is at it right now.
+        attachment.remove()
+        raise LimiterNotFound(f"{name!r} is being destroyed; create it again with a limit")
     return attachment
 
 
@@ -162,8 +166,7 @@ def destroy(name: str, *, force: bool = False) -> None:
             f"{name!r} is in use by {len(others)} attached participants (pid {pids}); "
             "end them, or force it: their next acquire then raises SegmentOrphaned"
         )
-    attachment.retire()
-    _unlink(path)
+    attachment.remove()
 
 
 def unlink(name: str) -> None:

@@ -65,6 +65,17 @@ def test_of_two_creators_at_once_one_segment_stands(name: str) -> None:
     assert not _private_files(name)
 
 
+def test_a_late_removal_leaves_the_next_limiter_of_that_name(name: str) -> None:
+    Limiter(name, limit=1, cooldown=0)
+    late = segment.attach(name)
+    shmlimit.destroy(name, force=True)
+    limiter = Limiter(name, limit=2, cooldown=0)
+    late.remove()
+    assert name in segment.names()
+    with limiter:
+        assert limiter.limit == 2
+
+
 def _private_files(name: str) -> list[str]:
     return [entry.name for entry in Path(segment.directory()).glob(f".shmlimit.*.{name}*")]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from typing import Final, Literal, Protocol
 
-Format = Literal["json", "prometheus", "headers", "events"]
+Format = Literal["json", "prometheus", "headers"]
 
 
 class _Absent(enum.Enum):
