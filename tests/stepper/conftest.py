@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.stepper.crew import Crew
 from tests.stepper.effort import Effort
 from tests.stepper.nursery import Nursery
 from tests.support.workshop import PLAIN
@@ -25,16 +26,47 @@ _TESTS = 50
 
 
 @pytest.fixture(scope="session")
-def nursery(workshop: Workshop) -> Iterator[Nursery]:
-    """Where doomed processes come from."""
+def library(workshop: Workshop) -> Path:
+    """The stepper, which a doomed process loads."""
     if platform.machine() not in ("x86_64", "AMD64"):
         pytest.skip(f"steps by the trap flag of x86-64; this is {platform.machine()}")
     if missing := workshop.missing(PLAIN):
         pytest.skip(missing)
     library = workshop.directory / "stepper.so"
     workshop.compile(PLAIN, ["-shared", "-fPIC", "-o", library, *sorted(HERE.glob("*.c"))])
-    with Nursery(library, workshop.directory) as nursery:
-        yield nursery
+    return library
+
+
+@pytest.fixture(scope="session")
+def _nurseries() -> Iterator[list[Nursery]]:
+    nurseries: list[Nursery] = []
+    yield nurseries
+    for nursery in nurseries:
+        nursery.close()
+
+
+@pytest.fixture
+def nursery(library: Path, _nurseries: list[Nursery]) -> Nursery:
+    """Where doomed processes come from: the same for all tests, until one fails and leaves it as it is."""
+    if not _nurseries or not _nurseries[-1].is_empty:
+        _nurseries.append(Nursery(library))
+    return _nurseries[-1]
+
+
+@pytest.fixture(scope="session")
+def _crews() -> Iterator[list[Crew]]:
+    crews: list[Crew] = []
+    yield crews
+    for crew in crews:
+        crew.close()
+
+
+@pytest.fixture
+def crew(_crews: list[Crew], request: pytest.FixtureRequest) -> Crew:
+    """Who works beside a stopped process: the same for all tests, until one fails."""
+    if not _crews or request.session.testsfailed:
+        _crews.append(Crew())
+    return _crews[-1]
 
 
 @pytest.fixture(scope="session")
@@ -46,4 +78,5 @@ def seed() -> int:
 @pytest.fixture
 def effort(is_long: bool, seconds: float | None, seed: int) -> Effort:
     """How many instructions are tried."""
+    print(f"SHMLIMIT_STEPPER_SEED={seed}")
     return Effort(is_long, None if seconds is None else seconds / _TESTS, seed)

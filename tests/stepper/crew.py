@@ -9,8 +9,6 @@ from shmlimit import Limiter
 from tests.support.processes import HANG, Worker, hear, say
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from tests.stepper.world import World
 
 _SIZE = 3
@@ -18,18 +16,25 @@ _CYCLES = 4
 
 
 class Crew:
-    """The three; use it as a context manager."""
+    """The three. They join one limiter after the other."""
 
-    def __init__(self, world: World) -> None:
-        world.others += _SIZE
-        self._workers = [Worker(_work, world.name) for _ in range(_SIZE)]
+    def __init__(self) -> None:
+        self._workers = [Worker(_serve) for _ in range(_SIZE)]
+
+    def join(self, world: World) -> None:
+        """Attach to that limiter; whatever they did before."""
+        self._say(world.name)
         for worker in self._workers:
-            worker.hear()
+            assert worker.hear() == world.name
+        world.others += _SIZE
+
+    def _say(self, word: str) -> None:
+        for worker in self._workers:
+            worker.say(word)
 
     def work(self) -> None:
         """Let each do its cycles."""
-        for worker in self._workers:
-            worker.say()
+        self._say("")
 
     def hear(self) -> list[tuple[int, int]]:
         """Wait until all have done them: when a permit was certainly held, from and until."""
@@ -43,24 +48,30 @@ class Crew:
             now += change
             assert now <= limit, f"{now} permits were held at once, the limit is {limit}"
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
+    def close(self) -> None:
+        """End them."""
         for worker in self._workers:
             worker.__exit__()
 
 
-def _work(name: str) -> None:
-    limiter = Limiter(name)
-    say("ready")
+def _serve() -> None:
+    limiter = None
     while True:
-        hear()
-        held = []
-        for _ in range(_CYCLES):
-            permit = limiter.acquire(timeout=HANG)
-            begin = time.monotonic_ns()
-            time.sleep(0)
-            held.append((begin, time.monotonic_ns()))
-            permit.release()
-        say(held)
+        if name := hear():
+            if limiter is not None:
+                limiter.close()
+            limiter = Limiter(name)
+            say(name)
+        elif limiter is not None:
+            say(_work(limiter))
+
+
+def _work(limiter: Limiter) -> list[tuple[int, int]]:
+    held = []
+    for _ in range(_CYCLES):
+        permit = limiter.acquire(timeout=HANG)
+        begin = time.monotonic_ns()
+        time.sleep(0)
+        held.append((begin, time.monotonic_ns()))
+        permit.release()
+    return held

@@ -5,16 +5,18 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING
+
+from tests.stepper.way import firsts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tests.stepper.nursery import Arrival
+    from tests.stepper.way import Arrival
 
 _SAMPLE = 6
 _AT_LEAST = 3
+_FEW = 3
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,27 @@ class Effort:
     def choose(self, way: Sequence[Arrival]) -> Iterator[Arrival]:
         """Between two changes of the state all instructions leave the same: the first of each goes first."""
         order = random.Random(self.seed)
-        firsts = [next(arrivals) for _, arrivals in groupby(way, lambda arrival: arrival.state)]
-        order.shuffle(firsts)
+        first = firsts(way)
+        order.shuffle(first)
         if self.seconds is None and not self.is_long:
-            yield from firsts
+            yield from first
             yield from order.sample(way, min(_SAMPLE, len(way)))
             return
-        others = sorted(set(way) - set(firsts))
+        others = sorted(set(way) - set(first))
         order.shuffle(others)
         end = time.monotonic() + (self.seconds or float("inf"))
-        for i, arrival in enumerate([*firsts, *others]):
+        for i, arrival in enumerate([*first, *others]):
             if time.monotonic() > end and i >= _AT_LEAST:
+                return
+            yield arrival
+
+    def some_states(self, way: Sequence[Arrival]) -> Iterator[Arrival]:
+        """The first instruction of each state; of a few states only, unless it may be long."""
+        states = firsts(way)
+        random.Random(self.seed).shuffle(states)
+        end = time.monotonic() + (self.seconds or float("inf"))
+        few = _FEW if self.seconds is None and not self.is_long else len(states)
+        for i, arrival in enumerate(states[:few]):
+            if i and time.monotonic() > end:
                 return
             yield arrival

@@ -1,6 +1,6 @@
-"""The process that is doomed: forked afresh for each trial from one that has imported everything, and armed there.
+"""Where doomed processes come from: each is forked from one that has imported everything, for one trial.
 
-Forked, so that all trials have the same addresses; and a trial costs milliseconds.
+So all trials have the same addresses, and one costs milliseconds.
 """
 
 from __future__ import annotations
@@ -8,46 +8,41 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
-import re
 import signal
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from shmlimit import _core, segment
-from tests.stepper.operation import OPERATIONS, Doomed
+from shmlimit import _core
+from tests.stepper import way
+from tests.stepper.arms import Arms
+from tests.stepper.operation import Doomed
+from tests.stepper.repertoire import OPERATIONS
 from tests.support.processes import Worker, hear, say, state_of, wait_for
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from tests.stepper.operation import Operation
+    from tests.stepper.way import Arrival
 
-_ROOM = 1 << 18
 _SET_PARENT_DEATH_SIGNAL = 1
 _FUTEX = "202"
-
-
-class Arrival(NamedTuple):
-    """One execution of one instruction, the n-th of that at the offset; what a death there leaves is numbered."""
-
-    offset: int
-    n: int
-    state: int
+_RESTLESS = 2.0
 
 
 class Nursery:
-    """Where doomed processes come from, one at a time; use it as a context manager, so that none is left.
+    """One doomed process at a time.
 
     Attributes:
-        ways: The ways that were walked, by operation.
+        ways: For its users: the ways that are known.
+        is_empty: No process is on its way.
     """
 
-    def __init__(self, library: Path, directory: Path) -> None:
+    def __init__(self, library: Path) -> None:
         self._worker = Worker(_serve, str(library))
-        self._walked = directory / "walked"
+        self._walked = library.with_name("walked")
         self._pid = 0
-        self.ways: dict[str, list[Arrival]] = {}
+        self.is_empty = True
+        self.ways: dict[tuple[str, bool], list[Arrival]] = {}
 
     def begin(
         self, name: str, operation: Operation, at: Arrival | None = None, signal_there: int = signal.SIGKILL
@@ -55,31 +50,30 @@ class Nursery:
         """Start one, which prepares itself and waits for go(). It gets the signal as it arrives there."""
         self._start({"stop": None if at is None else [at.offset, at.n, signal_there]}, name, operation)
 
+    def walk(self, name: str, operation: Operation, *, in_python: bool) -> None:
+        """Start one that will record its way."""
+        self._start({"walk": str(self._walked), "in_python": in_python}, name, operation)
+
+    def _start(self, order: dict[str, Any], name: str, operation: Operation) -> None:
+        state_directory = os.environ["SHMLIMIT_STATE_DIR"]
+        self._worker.say({"limiter": name, "operation": operation.name, "state_directory": state_directory, **order})
+        self.is_empty = False
+        self._pid = self._worker.hear()["pid"]
+
     def go(self) -> None:
         self._worker.say()
 
-    def walk(self, name: str, operation: Operation) -> None:
-        """Start one that will record its way."""
-        self._start({"walk": str(self._walked)}, name, operation)
-
-    def _start(self, order: dict[str, Any], name: str, operation: Operation) -> None:
-        self._worker.say({"limiter": name, "operation": operation.name, **order})
-        self._pid = self._worker.hear()["pid"]
-
-    def way(self) -> list[Arrival]:
+    def walked(self) -> list[Arrival]:
         """The way that was recorded last."""
-        raw = self._walked.read_bytes()
-        times: dict[int, int] = {}
-        arrivals = []
-        for at in range(0, len(raw), 8):
-            offset, state = (int.from_bytes(raw[i : i + 4], "little") for i in (at, at + 4))
-            times[offset] = times.get(offset, 0) + 1
-            arrivals.append(Arrival(offset, times[offset], state))
-        return arrivals
+        return way.read(self._walked.read_bytes())
 
     def sleeps_before_it_speaks(self) -> bool:
-        """Wait until it sleeps on a futex (True), or there is something to hear of it."""
-        wait_for(lambda: self._worker.has_said() or self._sleeps())
+        """Wait until it sleeps on a futex (True), or there is something to hear of it.
+
+        One that walks may look so slowly that it is always time to look again: it never sleeps, and waits all the same.
+        """
+        awake_until = time.monotonic() + _RESTLESS
+        wait_for(lambda: self._worker.has_said() or self._sleeps() or time.monotonic() > awake_until)
         return not self._worker.has_said()
 
     def _sleeps(self) -> bool:
@@ -91,6 +85,7 @@ class Nursery:
     def hear(self) -> dict[str, Any]:
         """What becomes of it: "outcome" when the operation has ended, "stopped", or "gone"."""
         heard: dict[str, Any] = self._worker.hear()
+        self.is_empty = "gone" in heard
         return heard
 
     def thaw(self) -> None:
@@ -100,6 +95,10 @@ class Nursery:
         os.kill(self._pid, signal.SIGKILL)
         return self.hear()
 
+    def stop(self) -> dict[str, Any]:
+        os.kill(self._pid, signal.SIGSTOP)
+        return self.hear()
+
     def end(self) -> dict[str, Any]:
         """After its outcome: let it give back what it holds, and end."""
         self._worker.say()
@@ -107,31 +106,23 @@ class Nursery:
         self.hear()
         return last
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
+    def close(self) -> None:
+        """End it, and with it whatever process is on its way."""
         self._worker.__exit__()
 
 
 # ---- In the nursery.
 
 
-class _Text(ctypes.Structure):
-    _fields_ = [("begin", ctypes.c_uint64), ("end", ctypes.c_uint64)]
-
-
-def _serve(path: str) -> None:
-    library = ctypes.CDLL(path)
-    library.walk_end.restype = ctypes.c_uint64
-    text = _text_of(_core.__file__)
+def _serve(library: str) -> None:
+    arms = Arms(library)
     gc.collect()
     gc.freeze()
     while True:
         order = hear()
         pid = os.fork()
         if not pid:
-            _be_doomed(order, library, text)
+            _be_doomed(order, arms)
         _report_fate(pid)
 
 
@@ -144,33 +135,16 @@ def _report_fate(pid: int) -> None:
     say({"gone": os.waitstatus_to_exitcode(status)})
 
 
-def _text_of(file: str) -> _Text:
-    for line in Path("/proc/self/maps").read_text().splitlines():
-        found = re.match(rf"(\w+)-(\w+) r-xp .* {re.escape(file)}$", line)
-        if found:
-            return _Text(int(found[1], 16), int(found[2], 16))
-    raise AssertionError(f"{file} is not mapped")
-
-
-def _be_doomed(order: dict[str, Any], library: ctypes.CDLL, text: _Text) -> None:
+def _be_doomed(order: dict[str, Any], arms: Arms) -> None:
     ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     gc.disable()
-    name: str = order["limiter"]
+    os.environ["SHMLIMIT_STATE_DIR"] = order["state_directory"]
     operation = next(one for one in OPERATIONS if one.name == order["operation"])
-    doomed = Doomed(name)
+    doomed = Doomed(order["limiter"])
     operation.prepare(doomed)
     say({"pid": os.getpid()})
     hear()
-    recorded = (ctypes.c_uint64 * _ROOM)()
-    if walk := order.get("walk"):
-        directory = segment.directory().encode()
-        library.walk_begin(text, directory, name.encode(), recorded, ctypes.c_uint64(_ROOM))
-    elif stop := order["stop"]:
-        offset, n, signal_there = stop
-        library.stop_at(ctypes.c_uint64(text.begin + offset), ctypes.c_uint64(n), signal_there)
-    found = operation.act(doomed)
-    if walk:
-        Path(walk).write_bytes(bytes(recorded)[: 8 * library.walk_end()])
+    found = _act(operation, doomed, order, arms)
     held_from = time.monotonic_ns()
     if isinstance(found, _core.Permit):
         doomed.permits.append(found)
@@ -182,3 +156,18 @@ def _be_doomed(order: dict[str, Any], library: ctypes.CDLL, text: _Text) -> None
         permit.release()
     say({"lost": lost, "held": [held_from, held_until]})
     os._exit(0)
+
+
+def _act(operation: Operation, doomed: Doomed, order: dict[str, Any], arms: Arms) -> object:
+    def act() -> object:
+        return operation.act(doomed)
+
+    if path := order.get("walk"):
+        walk = arms.walk_python if order["in_python"] else arms.walk
+        return walk(doomed.name, act, Path(path))
+    if stop := order.get("stop"):
+        offset, n, signal_there = stop
+        if offset < 0:
+            return arms.stop_in_python(n, signal_there, act)
+        arms.stop_at(offset, n, signal_there)
+    return act()

@@ -1,0 +1,55 @@
+"""A name at which a limiter may be or not, and what must be so after a death in making or removing it."""
+
+from __future__ import annotations
+
+import os
+
+from shmlimit import Limiter, Permit, SegmentOrphaned, segment
+from tests.stepper.operation import LIMIT, SLOTS
+
+
+class Place:
+    """The name; and, where a limiter was made there, somebody who uses it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._user: Limiter | None = None
+
+    def make(self) -> None:
+        self._user = self._open()
+
+    def _open(self) -> Limiter:
+        return Limiter(self.name, limit=LIMIT, cooldown=0, slots=SLOTS)
+
+    def recover(self, limit: int, *, by_reap: bool) -> None:
+        """Whoever opens the name has a whole limiter; with the one that was there, never more than the limit."""
+        limiter = self._open()
+        if by_reap:
+            limiter.reap()
+        permits = _all_of(self._user) if self._user else []
+        permits += _all_of(limiter)
+        assert len(permits) == limit, f"{len(permits)} permits can be had, the limit is {limit}"
+        for permit in permits:
+            assert permit.release()
+        if self._user:
+            self._user.close()
+        self._user = None
+        limiter.close()
+        self.clear()
+
+    def clear(self) -> None:
+        """Remove it; what a killed creator left under a private name goes as soon as it is old."""
+        segment.destroy(self.name)
+        segment._remove_abandoned(self.name)
+        left = [entry for entry in os.listdir(segment.directory()) if self.name in entry]  # noqa: PTH208
+        assert not left, f"left: {left}"
+
+
+def _all_of(limiter: Limiter) -> list[Permit]:
+    permits = []
+    try:
+        while permit := limiter.try_acquire():
+            permits.append(permit)
+    except SegmentOrphaned:
+        pass
+    return permits
