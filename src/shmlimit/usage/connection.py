@@ -72,6 +72,10 @@ class Answer:
 def _certificates(ca_file: str | None) -> ssl.SSLContext:
     context = httpx.create_ssl_context(trust_env=False)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # An end of the connection that the server has not announced may be anybody's, and cut the answer (see deadline.py).
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+    # What SSLKEYLOGFILE names, for some other program perhaps, would let whoever saw the packets read the key.
+    context.keylog_filename = None  # type: ignore[assignment]
     if ca_file is not None:
         try:
             context.load_verify_locations(cafile=ca_file)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import queue
 import socket
+import ssl
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,6 @@ import httpcore
 from shmlimit.usage.address import is_loopback
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterable
 
 _MAX_ADDRESSES = 8
@@ -124,6 +124,10 @@ class DeadlineStream(httpcore.NetworkStream):
     ) -> httpcore.NetworkStream:
         """Return the connection under TLS, blocking until the deadline at most; *timeout* is not used."""
         stream = self._stream.start_tls(ssl_context, server_hostname, self._deadline.remaining())
+        encrypted = stream.get_extra_info("socket")
+        if isinstance(encrypted, ssl.SSLSocket):
+            # An end that the server has not announced is then an error, not the end of the answer.
+            encrypted.suppress_ragged_eofs = False  # type: ignore[attr-defined]
         return DeadlineStream(stream, self._deadline)
 
     def get_extra_info(self, info: str) -> Any:
