@@ -56,6 +56,37 @@ class Waiter:
             self._permit.release()
 
 
+class Turns:
+    """Two callers of a limiter of 1: one holds the permit, the other one waits for it; blocks until one holds it."""
+
+    def __init__(self, limiter: Limiter) -> None:
+        self._limiter = limiter
+        self._permit = limiter.acquire(timeout=HANG)
+        self._waiters: list[Waiter] = []
+
+    def queue(self) -> None:
+        """Let the other one wait."""
+        self._waiters = [Waiter(self._limiter, timeout=None)]
+
+    def give_back(self) -> None:
+        self._permit.release()
+
+    def go_on(self) -> None:
+        """Wait until the waiter is admitted, and let another one wait."""
+        self._permit = self._waiters[0].permit()
+        self.queue()
+
+    def take(self) -> None:
+        """The holder gives back, the waiter is admitted, and another one waits."""
+        self.give_back()
+        self.go_on()
+
+    def end(self) -> None:
+        """Let everybody out, also after a failed test."""
+        end_all(self._limiter, self._waiters)
+        self._permit.release()
+
+
 def end_all(limiter: Limiter, waiters: Sequence[Waiter]) -> None:
     """Let everybody out, also after a failed test."""
     limiter._live().retire()

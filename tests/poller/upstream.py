@@ -25,6 +25,7 @@ class Upstream:
         more: Members of the answer besides the count.
         fault: None; a status to answer instead of 200; or "drop": the connection is closed without an answer.
         headers: Headers of the answer.
+        date: Its Date; None: now.
         requests: When each request arrived, on the monotonic clock.
     """
 
@@ -33,6 +34,7 @@ class Upstream:
         self.more: dict[str, object] = {}
         self.fault: int | str | None = None
         self.headers: dict[str, str] = {}
+        self.date: str | None = None
         self.requests: list[float] = []
         self.answered = 0
         self._changed = threading.Condition()
@@ -130,6 +132,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """What the library sends as the Date."""
+        return self.server.upstream.date or super().date_time_string(timestamp)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the library's name)
         pass
