@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from shmlimit import Limiter, Status
-from tests.poller.callers import Waiter, end_all, reading
+from tests.poller.callers import Turns, reading
 from tests.support.processes import HANG, wait_for
 
 if TYPE_CHECKING:
@@ -41,21 +41,18 @@ class Scene:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        self._waiters: list[Waiter] = []
 
     def __enter__(self) -> Self:
+        # A caller that found no poller would start one.
         wait_for(lambda: self.status().poller == self.poller.pid)
+        self.turns = Turns(self._limiter)
+        self.turns.queue()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self.poller.kill()
-        end_all(self._limiter, self._waiters)
+        self.turns.end()
         self.poller.wait(HANG)
-
-    def queue(self) -> Waiter:
-        """One more caller."""
-        self._waiters.append(Waiter(self._limiter))
-        return self._waiters[-1]
 
     def status(self) -> Status:
         return reading(self.name)

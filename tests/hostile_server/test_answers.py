@@ -19,9 +19,7 @@ from tests.support.processes import wait_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shmlimit import Permit
     from tests.hostile_server.conftest import Place
-    from tests.poller.callers import Waiter
     from tests.usage.hostile_server import Script
 
 FAULTS = {**TRANSPORT_FAULTS, **CONTENT_FAULTS}
@@ -33,20 +31,6 @@ def upstream() -> Iterator[Upstream]:
         yield one
 
 
-class Turns:
-    """Two callers of a limiter of 1: one holds the permit, the other one waits for it."""
-
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
-        self._permit: Permit = scene.queue().permit()
-        self._waiter: Waiter = scene.queue()
-
-    def take(self) -> None:
-        """The holder gives back, the waiter is admitted, and another one waits."""
-        self._permit.release()
-        self._permit, self._waiter = self._waiter.permit(), self._scene.queue()
-
-
 @pytest.fixture(scope="module")
 def scene(place: Place, upstream: Upstream) -> Iterator[Scene]:
     name, log = place()
@@ -55,16 +39,9 @@ def scene(place: Place, upstream: Upstream) -> Iterator[Scene]:
         yield one
 
 
-@pytest.fixture(scope="module")
-def turns(scene: Scene, upstream: Upstream) -> Turns:
-    # The first caller comes in only while there is no count.
-    upstream.have(FAULTS["status 500"])
-    return Turns(scene)
-
-
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_a_fault_opens_the_gate_and_is_told_and_the_next_good_answer_closes_it(
-    scene: Scene, turns: Turns, upstream: Upstream, fault: Fault
+    scene: Scene, upstream: Upstream, fault: Fault
 ) -> None:
     upstream.recover()
     wait_for(lambda: scene.wait_until_live().usage.count == COUNT)
@@ -73,21 +50,19 @@ def test_a_fault_opens_the_gate_and_is_told_and_the_next_good_answer_closes_it(
     assert now.usage.count == COUNT, "the last good answer, with its age"
     # The reason is written first, then the gate.
     wait_for(lambda: scene.status().foreign == 0)
-    turns.take()
+    scene.turns.take()
     upstream.recover()
     assert scene.wait_until_live().usage.reason is None
     wait_for(lambda: scene.status().foreign > 0)
 
 
 @pytest.mark.parametrize(("script", "count"), UNUSUAL.values(), ids=UNUSUAL)
-def test_an_odd_answer_is_an_answer(
-    scene: Scene, turns: Turns, upstream: Upstream, script: Script, count: float
-) -> None:
+def test_an_odd_answer_is_an_answer(scene: Scene, upstream: Upstream, script: Script, count: float) -> None:
     upstream.script = script
     wait_for(lambda: scene.wait_until_live().usage.count == count)
 
 
-def test_nothing_piles_up_in_a_poller_that_meets_every_fault(scene: Scene, turns: Turns, upstream: Upstream) -> None:
+def test_nothing_piles_up_in_a_poller_that_meets_every_fault(scene: Scene, upstream: Upstream) -> None:
     if scene.open_files() is None:
         pytest.skip("the poller's files are not for this user to see")
     upstream.recover()

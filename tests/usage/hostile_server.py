@@ -101,10 +101,10 @@ class HostileServer:
         connections: How many connections were accepted.
     """
 
-    def __init__(self, script: Script, host: str = "127.0.0.1") -> None:
+    def __init__(self, script: Script, host: str = "127.0.0.1", port: int = 0) -> None:
         self.script = script
         self._stop = threading.Event()
-        self._listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        self._listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self.exchanges: list[Exchange] = []
