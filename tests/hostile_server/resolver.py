@@ -40,7 +40,7 @@ def _said() -> list[str]:
 
 def make() -> HttpUsage:
     """In the poller: the source, over look-ups that the test decides."""
-    socket.getaddrinfo = look_up
+    socket.getaddrinfo = look_up  # type: ignore[assignment]
     return HttpUsage(os.environ[URL], in_flight="/n", timeout=1, min_interval=0.05)
 
 
