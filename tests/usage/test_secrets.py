@@ -132,6 +132,15 @@ def test_a_block_does_not_carry_the_key_the_server_gives_back(serve: Serve, keep
     assert caught.value.reason == "Bearer [secret] is suspended"
 
 
+def test_a_key_is_taken_out_before_a_text_is_cut(serve: Serve, keep: Any) -> None:
+    body = {"error": {"type": "." * 195 + CANARY}}
+    url = serve(answer(body, status=403)).url()
+    source = HttpUsage(url, in_flight="/n", auth=f"bearer:{keep(CANARY)}", blocked_status=[403])
+    with source, pytest.raises(UpstreamBlocked) as caught:
+        source.get_usage()
+    assert caught.value.reason == "." * 195 + "[secr"
+
+
 @pytest.mark.parametrize("way", REFERENCES)
 def test_a_good_poll_leaves_the_key_in_no_log_repr_config_or_pickle(
     serve: Serve, keep: Any, caplog: pytest.LogCaptureFixture, way: str
