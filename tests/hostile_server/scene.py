@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from shmlimit import Limiter, Status
-from tests.poller.callers import Turns, reading
+from tests.poller.callers import Turns
 from tests.support.processes import HANG, wait_for
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Scene:
         self.poller.wait(HANG)
 
     def status(self) -> Status:
-        return reading(self.name)
+        return self._limiter.status()
 
     def wait_until_live(self) -> Status:
         """Wait for a good sample of the very poller that was started here."""

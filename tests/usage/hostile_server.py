@@ -56,10 +56,10 @@ class Exchange:
         self._connection.sendall(content)
 
     def drip(self, content: bytes, *, pause: float) -> None:
-        """Send a byte at a time, until all is sent or the server is closed."""
+        """Send a byte at a time, until all is sent; hang up when the server is closed."""
         for byte in content:
             if self._stop.wait(pause):
-                return
+                raise HangUp
             self.send(bytes([byte]))
         self.sent_all = True
 
