@@ -74,6 +74,7 @@ def printing_to(path: Path) -> Iterator[dict[str, Any]]:
         yield {"stdout": file, "stderr": subprocess.STDOUT}
 
 
+@pytest.mark.parametrize("keeper", ["bearer:env", "basic:file"], indirect=True)
 def test_a_life_with_every_kind_of_failure_leaves_the_key_nowhere(
     name: str,
     canary: Canary,

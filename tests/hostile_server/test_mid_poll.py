@@ -52,7 +52,7 @@ def turns(name: str, upstream: Upstream, request: pytest.FixtureRequest) -> Iter
 def poller_in_the_exchange(name: str, upstream: Upstream) -> int:
     """Wait until the elected one has sent what it sends in that stage; its pid."""
     pid = poller_of(name)
-    wait_for(lambda: upstream.exchanges or upstream.connections)
+    wait_for(lambda: upstream.is_asked)
     wait_for(lambda: pollers(name) == [pid])
     return pid
 

@@ -133,7 +133,10 @@ INTERRUPTION = {
     "closed when it connects": Fault(BROKEN, greeting=hang_up),
     "reset when it connects": Fault(BROKEN, greeting=reset_at_once),
     **{f"closed {where}": Fault(BROKEN, hangs_up_after(content)) for where, content in CUTS.items()},
-    **{f"reset {where}": Fault(BROKEN, resets_after(content)) for where, content in CUTS.items()},
+    **{
+        f"reset {where}": Fault(BROKEN, resets_after(CUTS[where]))
+        for where in ("before the answer", "in the headers", "in the body", "in a chunk")
+    },
 }
 
 EXCESS = {

@@ -49,6 +49,11 @@ class Upstream(HostileServer):
     def recover(self) -> None:
         self.script, self._greeting = be_good, None
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether somebody has said what it waits for: a request, or nothing while it greets by itself."""
+        return bool(self.exchanges if self._greeting is None else self.connections)
+
     def _hang_up(self) -> None:
         """Close what connections there are, so that the next poll opens one."""
         for connection in self._open:

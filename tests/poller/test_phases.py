@@ -28,16 +28,13 @@ COOLDOWN = 0.02
 RUN, LOOP = "__init__.py", "loop.py"
 # A line of the poller's code by what is about to happen there.
 PHASES = {
-    "it is private": (RUN, "_keep_memory_private()"),
     "it attaches": (RUN, "attachment = segment.attach(name)"),
     "the election": (RUN, "if not attachment.elect_poller():"),
     "the source is loaded": (RUN, "source = _load(config)"),
     "the first look": (LOOP, "self._attachment.set_lag("),
-    "the census": (LOOP, "raw = self._attachment.census()"),
-    "the reaping": (LOOP, "self._attachment.reap()"),
     "the source is asked": (LOOP, "usage: object = self._source.get_usage()"),
     "a sample is written": (LOOP, "self._attachment.write_sample("),
-    "the time of the poll is noted": (LOOP, "self._pace(census.t0)"),
+    "it notes when it wrote": (LOOP, "self._pace(census.t0)"),
     "it sleeps": (LOOP, "self._attachment.poller_sleep("),
     "a failure is written": (LOOP, "self._attachment.write_failure("),
     "a pause is written": (LOOP, "self._attachment.pause("),
