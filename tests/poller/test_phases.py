@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import random
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import shmlimit
-from shmlimit import Limiter, segment
+from shmlimit import Limiter, LimiterNotFound, segment
 from tests.poller.callers import Turns, kill, pollers, reading
 from tests.poller.phases import SOURCE, count_of, line_of, poll_and_tell, poll_until
 from tests.support.processes import Worker, state_of, wait_for
@@ -61,7 +62,8 @@ class Life:
         self.turns.end()
         for pid in pollers(self.name):
             kill(pid)
-        shmlimit.destroy(self.name, force=True)
+        with contextlib.suppress(LimiterNotFound):
+            shmlimit.destroy(self.name, force=True)
 
     def poller(self) -> int | None:
         return reading(self.name).poller
@@ -168,9 +170,10 @@ def test_at_any_line_of_its_life(
         print(f"seed {seed}")
         random.Random(seed).shuffle(lines)
     end = time.monotonic() + (seconds or math.inf)
-    for number, (file, line) in enumerate(lines, 1):
-        if time.monotonic() > end:
-            break
+    done = 0
+    while done < len(lines) and time.monotonic() < end:
+        file, line = lines[done]
+        done += 1
         print(f"{interrupt.__name__} {file}:{line}")
-        interrupt(f"{name}-{number}", file, line)
-    print(f"{number} lines of {len(lines)}")
+        interrupt(f"{name}-{done}", file, line)
+    print(f"{done} lines of {len(lines)}")
