@@ -177,18 +177,21 @@ class TlsUpstream(Upstream):
         if self._greeting is not None:
             super()._serve(connection)
             return
-        context = self._context
+        # Not while connections are hung up: one that is, is not wrapped, and one that is wrapped can be hung up.
+        with self._hanging_up:
+            try:
+                connection.getpeername()
+                encrypted = self._context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+            except OSError:
+                connection.close()
+                return
+            self._open.append(encrypted)
         try:
-            encrypted = context.wrap_socket(connection, server_side=True)
+            encrypted.do_handshake()
         except OSError:
-            connection.close()
-            return
-        self._open.append(encrypted)
-        if self._context is context and self._greeting is None:
-            super()._serve(encrypted)
-        else:
-            # Others were hung up on meanwhile.
             encrypted.close()
+        else:
+            super()._serve(encrypted)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -40,6 +41,7 @@ class Upstream(HostileServer):
     def __init__(self) -> None:
         super().__init__(be_good)
         self._greeting: Greeting | None = None
+        self._hanging_up = threading.Lock()
 
     def have(self, fault: Fault) -> None:
         self.script, self._greeting = fault.script, fault.greeting
@@ -56,9 +58,10 @@ class Upstream(HostileServer):
 
     def _hang_up(self) -> None:
         """Close what connections there are, so that the next poll opens one."""
-        for connection in self._open:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+        with self._hanging_up:
+            for connection in self._open:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def _serve(self, connection: socket.socket) -> None:
         if self._greeting is None:
