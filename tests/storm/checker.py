@@ -25,6 +25,10 @@ PATIENCE = 300
 # A dead holder's room counts as taken for so long: what is judged is whether the living are served, not how fast.
 _RECLAIM = 2 * SECOND
 _REPORTED_PAUSE = SECOND // 10
+# Who is granted a permit is woken; so its call returns before that many more looks, but for few of many.
+PROMPT = 4
+_FEW = 0.2
+MANY = 50
 
 
 class Checker:
@@ -53,6 +57,7 @@ class Checker:
             *self._admitted_by_a_retired_segment(),
             *self._overtaken(),
             *self._left_waiting(),
+            *self._told_late(),
         ]
 
     def _lost(self) -> Iterator[str]:
@@ -151,6 +156,21 @@ class Checker:
                 if in_vain == PATIENCE:
                     yield f"{call.label}: waited for {PATIENCE} looks while there was room"
                     break
+
+    def _told_late(self) -> Iterator[str]:
+        """Those that wait are told of their permits; a waiter that finds its own at its next tick has not been."""
+        pulses = self._history.pulses
+        granted = late = 0
+        for call in self._history.calls:
+            if call.got == NEVER or call.queued == NEVER or self._was_stopped(call):
+                continue
+            granted += 1
+            late += bisect_left(pulses, call.got) - bisect_left(pulses, call.seen_holding) >= PROMPT
+        if granted >= MANY and late > _FEW * granted:
+            yield f"{late} of {granted} waiters were granted a permit {PROMPT} looks or more before they knew"
+
+    def _was_stopped(self, call: Call) -> bool:
+        return any(begin <= call.got and call.called <= end for begin, end in self._history.stops.get(call.pid, []))
 
     def _looks_with_room(self) -> set[int]:
         """The looks at which the heaviest would surely have fitted."""

@@ -71,6 +71,7 @@ STORMS = (
         limits=(4, 6),
         cooldowns=(0.05,),
         slot_timeout=0.1,
+        slots=16,
         touches=0.5,
         holds=0.07,
         timeouts=(None, None, None, 0.3),

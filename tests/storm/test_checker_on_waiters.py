@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.storm.book import MS, Book, Line, attempt, call, looks
+from tests.storm.checker import MANY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,4 +101,16 @@ def test_a_caller_may_wait_for_a_reason(book: Book, excuse: list[Line]) -> None:
     if (1000, "kill", 2) in excuse:
         book.waiter(2, 0, 1, 2, weight=2000)
     book.director(*looks(left), *excuse)
+    assert book.verdict() == []
+
+
+def test_waiters_that_find_their_permits_by_themselves_are_seen(tmp_path: Path) -> None:
+    book = Book(tmp_path, limit=MANY)
+    labels = [book.waiter(pid, 0, 1, 100) for pid in range(1, MANY + 1)]
+    for n in range(1, 6):
+        book.director((10 * n, "seen", 10 * n * MS, labels[MANY // 5 :], labels[: MANY // 5]))
+    assert book.verdict() == []
+    book.director((60, "seen", 60 * MS, [], labels), *[(10 * n, "seen", 10 * n * MS, [], []) for n in range(7, 11)])
+    assert len(book.verdict()) == 1
+    book.director(*[line for pid in range(11, MANY + 1) for line in ((50, "stop", pid), (90, "continued", pid))])
     assert book.verdict() == []
