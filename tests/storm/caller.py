@@ -130,6 +130,8 @@ class Caller:
 
     def _use(self, permit: Permit) -> None:
         course, chance, number = self._course, self._chance, self._number
+        if chance.random() < course.forks:
+            self._fork(permit)
         time.sleep(chance.random() * course.holds)
         if chance.random() < course.touches:
             self._journal.write("touch", number)
@@ -138,8 +140,6 @@ class Caller:
         if chance.random() < course.refusals:
             self._journal.write("refuse", number)
             self._journal.write("refused", number, self._limiter.report_429(chance.random() * 0.05, permit))
-        if chance.random() < course.forks:
-            self._fork(permit)
         if chance.random() < course.execs:
             self._become_another_program()
         self._journal.write("release", number)
@@ -155,6 +155,8 @@ class Caller:
             return
         status = 1
         try:
+            # What it inherited must not keep its parent alive meanwhile.
+            time.sleep(self._chance.random() * self._course.holds)
             was_held = permit.release()
             caller = Caller(self._directory, self._name, self._course, seed)
             if was_held:

@@ -104,7 +104,7 @@ STORMS = (
 )
 """What storms do, one after another."""
 
-PARKED = Course("parked", callers=16, limit=4, holds=1e6, tries=0.0)
-"""Nobody gives back what it holds: it takes a kill."""
+PARKED = Course("parked", callers=16, limit=4, holds=1e6, tries=0.0, forks=0.5)
+"""Nobody gives back what it holds: it takes a kill. Some leave a child, which outlives them."""
 
 COURSES = {course.name: course for course in (*STORMS, PARKED)}
