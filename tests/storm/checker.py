@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.storm.course import COURSES, Course
-from tests.storm.history import NEVER, SECOND, Call, History, read
+from tests.storm.history import COARSE, NEVER, SECOND, Call, History, read
 from tests.storm.limits import Limits
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ _GRAIN = 2_000
 PATIENCE = 300
 # A dead holder's room counts as taken for so long: what is judged is whether the living are served, not how fast.
 _RECLAIM = 2 * SECOND
+# In so many looks several waiters have each had more than two ticks.
+TICKS = 30
 _REPORTED_PAUSE = SECOND // 10
 # Who is granted a permit is woken; so its call returns before that many more looks, but for few of many.
 PROMPT = 4
@@ -51,6 +53,7 @@ class Checker:
         return [
             *self._history.errors,
             *self._lost(),
+            *self._kept_too_long(),
             *self._left_behind(),
             *self._over_the_limit(),
             *self._admitted_in_a_pause(),
@@ -65,6 +68,17 @@ class Checker:
         for call in self._history.calls:
             if call.released != NEVER and not call.was_held and call.released < call.kept_until:
                 yield f"{call.label}: its permit was lost within {_ms(call.called, call.released)}"
+
+    def _kept_too_long(self) -> Iterator[str]:
+        """What is overdue is taken back, where others wait who look for it every tick."""
+        crowded = self._history.crowded
+        for call in self._history.calls:
+            if not call.was_held or call.slot_timeout == NEVER:
+                continue
+            touched = call.touched if call.touched < NEVER else 0
+            overdue = max(call.admitted_by, touched) + call.slot_timeout + 2 * COARSE
+            if bisect_left(crowded, call.release) - bisect_left(crowded, overdue) >= TICKS:
+                yield f"{call.label}: its permit was overdue for {_ms(overdue, call.release)} and still its own"
 
     def _left_behind(self) -> Iterator[str]:
         """What a caller has given back, or never got, is not in the table any more."""

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 NEVER = 2**62
 SECOND = 10**9
 # The time of an admission is read from a clock that ticks every few milliseconds.
-_COARSE = 20_000_000
+COARSE = 20_000_000
+# So many waiters are not all stopped.
+SEVERAL = 4
 _DEEDS = (
     *("kill", "kill poller", "stop", "cancel", "set", "reset", "pause", "configure", "retire", "remove"),
     *("fork", "exec", "refuse"),
@@ -148,6 +150,7 @@ class History:
         retired: When each segment that was retired had been.
         errors: What no process may ever meet, in words.
         pulses: When the director looked on.
+        crowded: The looks at which several were seen waiting.
         deeds: How often the director, and callers, did what.
     """
 
@@ -161,6 +164,7 @@ class History:
     retired: dict[int, int] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     pulses: list[int] = field(default_factory=list)
+    crowded: list[int] = field(default_factory=list)
     deeds: Counter[str] = field(default_factory=Counter)
 
 
@@ -168,7 +172,7 @@ def read(directory: Path, course: Course) -> History:
     """Read all journals of a storm that took this course."""
     history = History()
     if course.slot_timeout is not None:
-        history.slot_timeout = int(course.slot_timeout * SECOND) - _COARSE
+        history.slot_timeout = int(course.slot_timeout * SECOND) - COARSE
     director = journal.read(directory / journal.DIRECTOR)
     kills = _kills(director)
     for path in directory.iterdir():
@@ -268,6 +272,8 @@ def _read_director(lines: list[list[Any]], limit: int, history: History) -> None
                 history.stops[pid] = [(begin, min(end, at)) for begin, end in history.stops[pid]]
             case "seen", looked, waiting, holding:
                 history.pulses.append(looked)
+                if len(waiting) >= SEVERAL:
+                    history.crowded.append(looked)
                 for call in (by_label[label] for label in waiting):
                     call.seen_waiting, call.seen_holding = looked, NEVER
                     call.seen = looked

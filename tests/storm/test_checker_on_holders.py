@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.storm.book import MS, SEGMENT, Book, Line, call
-from tests.storm.history import read
+from tests.storm.checker import TICKS
+from tests.storm.history import SEVERAL, read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,6 +152,17 @@ def test_a_permit_may_be_lost_to_the_watchdog_and_to_nobody_else(tmp_path: Path)
     book.caller(1, call(0), (1, "got", 1), (50, "touch", 1), (51, "touched", 1, True), (99, "release", 1),
                 (101, "released", 1, False))  # fmt: skip
     assert len(book.verdict()) == 1
+
+
+def test_an_overdue_permit_is_not_its_holders_for_long_where_others_wait(tmp_path: Path) -> None:
+    book = Book(tmp_path, limit=1, slot_timeout=0.1)
+    waiting = [book.caller(pid, call(0), (1, "queued", 1)) for pid in range(2, 2 + SEVERAL)]
+    book.holder(1, 0, 0.5, 900)
+    assert book.verdict() == []
+    book.director(*[(10 * n, "seen", 10 * n * MS, waiting, []) for n in range(1, TICKS + 15)])
+    assert len(book.verdict()) == 1
+    book.holder(1, 0, 0.5, 300)
+    assert book.verdict() == []
 
 
 def test_the_watchdogs_time_begins_when_it_was_last_seen_waiting(tmp_path: Path) -> None:
