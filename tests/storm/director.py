@@ -133,6 +133,7 @@ class Director:
         self._continue(float("inf"))
         self._set_limit(self._course.limit)
         self._pause(0)
+        self._limiter.cooldown = self._course.cooldowns[0]
         end = time.monotonic() + HANG
         while self._replace():
             self._look(segment.attach(self._name))
