@@ -25,7 +25,7 @@ PATIENCE = 300
 # A dead holder's room counts as taken for so long: what is judged is whether the living are served, not how fast.
 _RECLAIM = 2 * SECOND
 # In so many looks several waiters have each had more than two ticks.
-TICKS = 30
+TICKS = 20
 _REPORTED_PAUSE = SECOND // 10
 # Who is granted a permit is woken; so its call returns before that many more looks, but for few of many.
 PROMPT = 4
