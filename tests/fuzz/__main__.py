@@ -16,21 +16,30 @@ from tests.support.workshop import Workshop
 _SIZE_MAX = 190_000
 
 
+def _smallest(binary: Path, inputs: set[bytes], directory: Path, *options: str) -> set[bytes]:
+    """Return the smallest inputs that together reach everything that all of them reach."""
+    everything, kept = directory / "everything", directory / "kept"
+    everything.mkdir(parents=True)
+    kept.mkdir()
+    for number, data in enumerate(sorted(inputs)):
+        (everything / f"{number}").write_bytes(data)
+    said = fuzzer.run([str(binary), "-merge=1", *options, str(kept), str(everything)], directory)
+    print(said[-300:])
+    return {path.read_bytes() for path in kept.iterdir()}
+
+
 def renew(found: list[Path]) -> None:
-    """Keep the smallest inputs that together reach everything that all of them reach."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        everything, kept = directory / "everything", directory / "kept"
-        corpus.unpack(everything)
-        kept.mkdir()
-        for number, line in enumerate(seeds()):
-            (everything / f"seed{number:04}").write_bytes(corpus.encode(line))
+        inputs = {corpus.encode(line) for line in (*seeds(), *corpus.read())}
+        inputs |= {path.read_bytes() for where in found for path in where.iterdir()}
+        peaceful = {data for data in inputs if data and corpus.is_peaceful(data)}
         binary = fuzzer.libfuzzer(Workshop(directory))
-        said = fuzzer.run(
-            [str(binary), "-merge=1", "-use_counters=0", *map(str, (kept, everything, *found))], directory
+        # In peace it also matters how often something was reached: that is what states of the queue differ by.
+        kept = _smallest(binary, peaceful, directory / "peace") | _smallest(
+            binary, inputs - peaceful - {b""}, directory / "war", "-use_counters=0"
         )
-        print(said[-300:])
-        lines = {corpus.decode(path.read_bytes()) for path in kept.iterdir()} - set(corpus.read_findings())
+    lines = {corpus.decode(data) for data in kept} - set(corpus.read_findings())
     text = "".join(f"{line}\n" for line in sorted(lines, key=lambda line: (len(line), line)))
     assert len(text) <= _SIZE_MAX, f"{len(text)} bytes: more than a repository should keep"
     corpus.CORPUS.write_text(text)

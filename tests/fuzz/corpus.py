@@ -4,8 +4,9 @@ A line is the beginning and the records, separated by semicolons:
 
     busy; set slot 3 =2a; try me 0 =3e8; flip admission 0 =20000000000 @5+7; wait me 0 =0
 
-A record is a verb, what (the place of an edit, the actor of an operation), which, and where they are not zero the value
-(hexadecimal) and @DELAY+EVERY. program.h says what they mean and is where the names come from.
+A record is a verb, what (the place of an edit, the actor of an operation), which, and where they are not zero the
+value (hexadecimal) and @DELAY+EVERY. In peace the edits are not made. program.h says what all of it means and is where
+the names come from.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ FINDINGS = HERE / "findings.txt"
 """Inputs that once failed, each after a comment that says why."""
 _RECORD = struct.Struct("<BBHHHQ")
 _TEXT = re.compile(r"(\w+) (\w+)(!?) (\d+)(?: =([0-9a-f]+))?(?: @(\d+)\+(\d+))?")
-_LABELLED = 0x80
+_LABELLED = _PEACE = 0x80
+_IN_PEACE = " in peace"
 
 
 def _names(enum: str) -> list[str]:
@@ -58,13 +60,20 @@ def _text_of(record: bytes) -> str:
 def encode(line: str) -> bytes:
     """The input that a line of the corpus stands for."""
     beginning, *records = line.split("; ")
-    return bytes([BEGINNINGS.index(beginning)]) + b"".join(map(_record_of, records))
+    code = BEGINNINGS.index(beginning.removesuffix(_IN_PEACE)) | (_PEACE if beginning.endswith(_IN_PEACE) else 0)
+    return bytes([code]) + b"".join(map(_record_of, records))
+
+
+def is_peaceful(data: bytes) -> bool:
+    """Whether the target makes none of the input's edits."""
+    return bool(data[0] & _PEACE)
 
 
 def decode(data: bytes) -> str:
     """An input in words; what the target ignores is left out."""
     whole = range(1, len(data) - _RECORD.size + 1, _RECORD.size)
-    return "; ".join([BEGINNINGS[data[0] % len(BEGINNINGS)], *(_text_of(data[at : at + _RECORD.size]) for at in whole)])
+    beginning = BEGINNINGS[(data[0] & ~_PEACE) % len(BEGINNINGS)] + (_IN_PEACE if is_peaceful(data) else "")
+    return "; ".join([beginning, *(_text_of(data[at : at + _RECORD.size]) for at in whole)])
 
 
 def read_findings() -> list[str]:

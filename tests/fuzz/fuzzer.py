@@ -22,6 +22,8 @@ TARGET = tuple(HERE / f"{name}.c" for name in ("target", "operations", "enemy", 
 MACROS = ("-DSHMLIMIT_STEP=step", "-DPATIENCE=65536", f"-I{KIT}", f"-I{HERE}")
 _CHECKS = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 FUZZER = Build("fuzzer", (*_CHECKS, "-fsanitize=fuzzer-no-link"), compiler="clang", link=("-fsanitize=fuzzer",))
+# afl-clang-fast takes this for its own driver, which calls the same target.
+AFL = Build("afl", _CHECKS, compiler="afl-clang-fast", link=("-fsanitize=fuzzer",))
 HANG_SECONDS = 20
 _LONGEST_INPUT = 1 + 64 * 16
 
@@ -61,6 +63,33 @@ class Search:
         return f"{self.executions} executions, {self.edges} of {self.edges_there} edges"
 
 
+def search_with_afl(workshop: Workshop, seconds: float, corpus: Path, directory: Path) -> Search:
+    """Run AFL++ for so long."""
+    binary = workshop.binary(TARGET, AFL, fakes_os=True, macros=MACROS)
+    out = directory / "afl"
+    limits = ["-m", "none", "-t", f"{HANG_SECONDS * 1000}", "-g", "1", "-G", str(_LONGEST_INPUT)]
+    output = run(
+        ["afl-fuzz", "-i", str(corpus), "-o", str(out), "-V", f"{max(1, round(seconds))}", *limits, "--", str(binary)],
+        directory,
+        # It would complain of a machine set up for other work: core files go elsewhere, the clock of the CPU varies.
+        AFL_NO_UI="1",
+        AFL_NO_AFFINITY="1",
+        AFL_SKIP_CPUFREQ="1",
+        AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES="1",
+        ASAN_OPTIONS="abort_on_error=1:symbolize=0:detect_leaks=0:quarantine_size_mb=8",
+    )
+    found = [path for kind in ("crashes", "hangs") for path in sorted(out.glob(f"default/{kind}/id*"))]
+    statistics = out / "default" / "fuzzer_stats"
+    output += statistics.read_text() if statistics.exists() else ""
+    return Search(
+        executions=_number(r"execs_done\s*: (\d+)", output),
+        edges=_number(r"edges_found\s*: (\d+)", output),
+        edges_there=_number(r"total_edges\s*: (\d+)", output),
+        output=output,
+        findings=tuple(decode(path.read_bytes()) for path in found),
+    )
+
+
 def _number(pattern: str, output: str) -> int:
     found = re.findall(pattern, output)
     return int(found[-1]) if found else 0
@@ -88,8 +117,16 @@ def search(workshop: Workshop, seconds: float, corpus: Path, directory: Path) ->
     )
 
 
-def run(command: Sequence[str], directory: Path) -> str:
-    """Run a program that uses the target; returns what it says on standard error."""
+def run(command: Sequence[str], directory: Path, **told: str) -> str:
+    """Run a program that uses the target; returns what it says."""
     with environment() as variables:
-        result = subprocess.run(command, cwd=directory, env=variables, capture_output=True, text=True, check=False)
+        result = subprocess.run(
+            command,
+            cwd=directory,
+            env={**variables, **told},
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
     return f"{result.stdout}{result.stderr}"

@@ -157,7 +157,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
                 records[n++] = records[i];
             break;
         case 5:
-            data[0] = (uint8_t)roll(BEGINNINGS);
+            data[0] = (uint8_t)(roll(BEGINNINGS) | (roll(2) ? PEACE : 0));
             break;
         default:
             tweak(&records[i]);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "slots.h"
+
 #define OCCUPANTS 4
 #define TICK_US 100000
 
@@ -95,13 +97,25 @@ static void wait_once(struct holder *holder, int i, uint64_t deadline_us)
         note(holder, i, limiter_wait(&holder->l, &holder->permits[i], deadline_us));
 }
 
-/* Admitted within this call, which no change of the limit came between. */
+/* What an upstream counts of others, as far as a fresh sample tells. */
+static uint32_t foreign_milli(const struct limiter *l)
+{
+    uint64_t g = load64(&l->header->gate.word), stale_after_us = load64(&l->header->settings.stale_after_us);
+    bool is_fresh = g && gate_count_milli(g) != NO_COUNT && fake_os.now_us < gate_t0_us(g) + stale_after_us;
+
+    return is_fresh ? gate_count_milli(g) : 0;
+}
+
+/* Admitted within this call, which no change of the settings came between [G1]. */
 static void is_within_limit(const struct limiter *l, enum shmlimit_status status)
 {
-    uint32_t limit = limits_limit(load64(&l->header->settings.limits));
+    uint32_t limit_milli = limits_limit(load64(&l->header->settings.limits)) * 1000, foreign = foreign_milli(l);
 
-    if (status == SHMLIMIT_OK)
-        CHECK(scratch_used_milli(l) <= limit * 1000 || enemy_has_edited());
+    if (status != SHMLIMIT_OK)
+        return;
+    CHECK(scratch_used_milli(l) + foreign <= limit_milli || enemy_has_edited());
+    CHECK(fake_os.now_us >= load64(&l->header->settings.paused_until_us) || enemy_has_edited());
+    CHECK(!(load32(&l->header->settings.flags) & FLAG_RETIRED) || enemy_has_edited());
 }
 
 static void op_try(struct holder *holder, const struct record *record)
@@ -177,12 +191,26 @@ static void op_touch(struct holder *holder, const struct record *record)
     limiter_touch(&holder->l, &holder->permits[record->which % PERMITS]);
 }
 
+/* No permit is left that was held for longer than the slot time-out. */
+static void is_nobody_overdue(const struct limiter *l)
+{
+    uint64_t timeout_us = load64(&l->header->settings.slot_timeout_us);
+
+    for (uint32_t i = 0; i < SLOTS && timeout_us; i++) {
+        uint64_t x = load64(&l->slots[i].word);
+        bool is_overdue = slots_touched_us(&l->slots[i], x) + timeout_us < fake_os.now_us;
+
+        CHECK(slot_state(x) != SLOT_HELD || !is_overdue || enemy_has_edited());
+    }
+}
+
 static void op_reap(struct holder *holder, const struct record *record)
 {
     uint32_t taken_back;
 
     (void)record;
     is_documented(limiter_reap(&holder->l, &taken_back));
+    is_nobody_overdue(&holder->l);
 }
 
 /* ---- Reading. */

@@ -13,6 +13,9 @@ enum beginning {
     BEGINNINGS
 };
 
+/* With the beginning: no edit is made, so that whatever is promised to honest processes must hold to the end. */
+#define PEACE 0x80u
+
 enum verb {
     /* Edits of a 64-bit word. `what`: the place, `which`: the index there. */
     VERB_SET,

@@ -7,7 +7,6 @@
 
 int main(int argc, char **argv)
 {
-    LLVMFuzzerInitialize(&argc, &argv);
     for (int i = 1; i < argc; i++) {
         uint8_t input[1 + RECORDS_MAX * sizeof(struct record)];
         FILE *file = fopen(argv[i], "rb");

@@ -23,6 +23,11 @@ def seeds() -> Iterator[str]:
     operations = VERBS[VERBS.index("try") :]
     for beginning in BEGINNINGS:
         yield f"{beginning}; {_ROUND}; {_RESETTABLE}"
+        yield f"{beginning} in peace; {_ROUND}; {_RESETTABLE}"
+        for verb in operations:
+            for other in operations:
+                pair = f"{verb} other 0 =3e8; {other} me 0 =5dc; pass me 0 =57e40"
+                yield f"{beginning} in peace; {_ROUND}; {pair}; {_ROUND}"
         yield f"{beginning}; attach guest2 1; snapshot guest2 4; census guest2 0; audit guest2 0; detach guest2 0"
         for verb in operations:
             yield f"{beginning}; " + "; ".join(f"{verb} {actor} 0 =3e8" for actor in ACTORS)

@@ -62,3 +62,15 @@ def test_libfuzzer_finds_nothing(workshop: Workshop, tmp_path: Path, seconds: fl
     print(search, *search.output.splitlines()[-1:], f"inputs that go further: {tmp_path / 'corpus'}", sep="\n")
     assert not search.findings, "\n".join([*search.findings, search.output[-6000:]])
     assert "Done" in search.output, search.output[-6000:]
+
+
+def test_afl_finds_nothing(workshop: Workshop, tmp_path: Path, is_long: bool, seconds: float | None) -> None:
+    if not is_long:
+        pytest.skip("AFL++ with --long, for a minute or --minutes N")
+    if missing := workshop.missing(fuzzer.AFL):
+        pytest.skip(missing)
+    corpus.unpack(tmp_path / "corpus")
+    search = fuzzer.search_with_afl(workshop, 60 if seconds is None else seconds, tmp_path / "corpus", tmp_path)
+    print(search)
+    assert not search.findings, "\n".join(search.findings)
+    assert search.executions, search.output[-6000:]
