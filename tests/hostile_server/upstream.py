@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.usage.hostile_server import Exchange, HangUp, HostileServer, Script, answer
+from tests.usage.hostile_server import Exchange, HangUp, HostileServer, Script, answer, shut
 
 COUNT = 9
 """What it counts in its good hours: more than any limiter here allows, so that the poller asks as often as it may."""
@@ -60,8 +60,7 @@ class Upstream(HostileServer):
         """Close what connections there are, so that the next poll opens one."""
         with self._hanging_up:
             for connection in self._open:
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+                shut(connection)
 
     def _serve(self, connection: socket.socket) -> None:
         if self._greeting is None:

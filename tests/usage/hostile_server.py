@@ -92,6 +92,13 @@ def always(content: bytes) -> Script:
     return lambda exchange: exchange.send(content)
 
 
+def shut(connection: socket.socket) -> None:
+    """End a connection that another thread may be using, for that thread to find out."""
+    with contextlib.suppress(OSError):
+        # An encrypted one's own method would take its means from under that thread.
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
 class HostileServer:
     """Runs a script for each request; a connection stays open for the next one unless the script hangs up.
 
@@ -126,8 +133,7 @@ class HostileServer:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         for opened in (self._listener, *self._open):
-            with contextlib.suppress(OSError):
-                opened.shutdown(socket.SHUT_RDWR)
+            shut(opened)
         for thread in self._threads:
             thread.join()
         self._listener.close()
