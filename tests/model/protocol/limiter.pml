@@ -1,4 +1,4 @@
-/* limiter.c: acquire and release. */
+/* entry.c and limiter.c: acquire and release. */
 
 #ifdef WEIGHTS
 #define OWN_WEIGHT weight
@@ -72,7 +72,12 @@ inline admit_slow()
                 fi;
                 if
                 :: expired
-                :: !expired && !may_queue -> result = FREE; break
+                :: !expired && !may_queue ->
+                    STEP(unchanged = (A.used >= a_used));
+                    if
+                    :: unchanged -> result = FREE; break
+                    :: else
+                    fi
                 :: !expired && may_queue ->
                     enqueue();
                     if
@@ -91,13 +96,20 @@ inline admit_slow()
 inline claim_slow()
 {
     SWEEP(TABLE, 3);
-    settle();
-    gate_read();
-    expire_one();
-    claim()
+    do
+    :: settle();
+        gate_read();
+        expire_one();
+        claim();
+        if
+        :: mine != NO_SLOT || !expired -> break
+        :: else
+        fi
+    od;
+    expired = 0
 }
 
-/* enter(): result as of admit_slow(). */
+/* entry_take(): result as of admit_slow(). */
 inline enter()
 {
     claim();

@@ -38,11 +38,11 @@ inline park()
             STEP(result = (is_known(mine, MINE) -> slot[mine].state : LOST); drop_a())
         :: else
         fi;
+        was_woken = 0;
+        is_tick = 0;
         if
-        :: (was_woken || is_tick) && result != WAITING -> was_woken = 0; is_tick = 0
+        :: result != WAITING -> break
         :: else ->
-            was_woken = 0;
-            is_tick = 0;
             STEP(
                 if
                 :: HAS_WAKE_SEEN -> slot[mine].asleep = slot[mine].asleep | ME

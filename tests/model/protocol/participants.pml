@@ -18,11 +18,13 @@ inline participant_is_dead(p)
             STEP(ok = !participant[p].locked; if :: !ok -> forget_entry(p) :: else fi);
             if
             :: ok ->
+                /* Still the one whose lock was free, or on its way out. */
                 STEP(
-                    ok = (is_entry_known(p) && participant[p].state == entry);
+                    ok = ((is_entry_known(p) && participant[p].state == LIVE) || participant[p].state == RECLAIMING);
+                    entry = participant[p].state;
                     if
-                    :: !ok -> forget_entry(p)
-                    :: else
+                    :: ok -> remember_entry(p)
+                    :: else -> forget_entry(p)
                     fi)
             :: else
             fi

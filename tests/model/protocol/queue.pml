@@ -117,7 +117,12 @@ inline grant_routine()
             if
             :: was_dead
             :: !was_dead && fits -> install_admit_waiter(best, a_used + heft)
-            :: else -> break
+            :: else ->
+                STEP(unchanged = (is_a_known != 0));
+                if
+                :: unchanged -> break
+                :: else
+                fi
             fi
         fi
     od;
