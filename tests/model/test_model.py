@@ -31,11 +31,19 @@ class Configuration:
     """Without ROUNDS everybody goes round for ever."""
 
 
+FOREVER: tuple[str, ...] = ()
+ONCE = ("ROUNDS=1",)
 CONFIGURATIONS = (
-    Configuration("two_clients", short=()),
+    Configuration("two_clients", short=FOREVER),
     Configuration("signal"),
     Configuration("impatience"),
+    Configuration("weights"),
     Configuration("two_clients_and_a_crash"),
+    Configuration("successor"),
+    Configuration("reaper_killed", short=FOREVER),
+    Configuration("reaper_killed_among_two", short=None, long=ONCE),
+    Configuration("limit_change"),
+    Configuration("limit_change_among_two", short=None, long=ONCE),
 )
 
 
@@ -50,8 +58,6 @@ def test_no_state_of_the_model_breaks_an_invariant(configuration: Configuration,
     assert not outcome.error, f"{outcome.error}\n{outcome.trace}"
 
 
-FOREVER: tuple[str, ...] = ()
-ONCE = ("ROUNDS=1",)
 FAULTS = {
     # A helper acts on a slot word without looking whether A is still what it read first.
     "WITHOUT_RECHECK": ("two_clients", FOREVER),
@@ -73,6 +79,16 @@ FAULTS = {
     "QUEUE_WITHOUT_GRANT": ("two_clients", FOREVER),
     # Whoever releases looks for waiters only before.
     "WAITERS_READ_ONCE": ("two_clients", ONCE),
+    # A change of settings leaves A as it was.
+    "WITHOUT_BUMP": ("limit_change", ONCE),
+    # The reaper frees a dead owner's CLAIMED slot without finishing what A holds.
+    "REAP_UNSETTLED": ("two_clients_and_a_crash", ONCE),
+    # The reaper takes back permits and leaves what the dead had claimed or waited in.
+    "REAP_HELD_ONLY": ("two_clients_and_a_crash", ONCE),
+    # A slow reaper does not look whether the entry is still the dead one's.
+    "REAP_WITHOUT_CHECK": ("successor", ONCE),
+    # Who attaches is LIVE before it has its lock.
+    "LIVE_BEFORE_LOCK": ("successor", ONCE),
 }
 
 

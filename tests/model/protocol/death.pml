@@ -22,6 +22,6 @@ inline drop_private()
     drop_a();
     drop_scan();
     ok = 0; unchanged = 0; ready = 0; may_queue = 0; expired = 0; made_room = 0; was_dead = 0; was_woken = 0; is_tick = 0;
-    tells = 0; mine = NO_SLOT; word = 0; owner = 0; victim = 0; entry = 0; result = 0; owners = 0; at = 0; reach = 0; scope = 0;
+    tells = 0; mine = NO_SLOT; word = 0; owner = 0; victim = 0; entry = 0; result = 0; owners = 0; at = 0; reach = 0; scope = 0; wanted = 0;
     back_grant = 0; back_sweep = 0; back_reclaim = 0
 }

@@ -8,9 +8,3 @@ inline gate_read()
     cap = LIMIT
 #endif
 }
-
-#ifdef LIMIT_CHANGES
-#define can_never_fit (OWN_WEIGHT > cap)
-#else
-#define can_never_fit 0
-#endif

@@ -37,9 +37,6 @@ inline make_room()
 
 inline enqueue()
 {
-#ifdef ORDERED
-    STEP(slot[mine].arrival = arrivals; arrivals++);
-#endif
     install(ENQUEUE, mine, MINE, a_used, 1)
 }
 
@@ -50,10 +47,6 @@ inline admit_slow()
     do
     :: settle();
         gate_read();
-        if
-        :: can_never_fit -> result = FREE; break
-        :: else
-        fi;
         if
         :: !a_waiters && a_used + OWN_WEIGHT <= cap ->
             admit_own();

@@ -31,6 +31,9 @@
 #ifndef CRASHES
 #define CRASHES 0
 #endif
+#ifndef MORTAL
+#define MORTAL (habits != SURVIVES)
+#endif
 #ifndef TICKS
 #define TICKS 0
 #endif
@@ -39,7 +42,6 @@ typedef Slot {
     unsigned state : 3;
     unsigned owner : 3; /* a participant, or NOBODY */
     unsigned weight : 2;
-    unsigned arrival : 4;
     short known;        /* whose remembered word is of this occupancy: KINDS bits for each process */
     byte looked;        /* which processes have read the wake counter since it was last bumped */
     byte asleep         /* which processes sleep on it */
@@ -56,12 +58,12 @@ typedef Participant {
     byte known  /* whose remembered word is of this generation */
 };
 
+unsigned limit : 3 = LIMIT;
 Slot slot[SLOTS];
 Admission A;
 byte a_known; /* whose remembered A is A */
 Participant participant[PARTICIPANTS];
 unsigned high_water : 3;
-byte arrivals;
 
 /* ---- For the monitors alone: what no process of C can see. */
 unsigned bound : 3 = LIMIT; /* no admission may pass it: the highest limit since one was last put in force */
@@ -75,8 +77,10 @@ byte vain;                  /* ticks since anything last changed */
 
 /* What a process does besides waiting for its permit and giving it back. */
 #define TRIES 1    /* not queue */
+#define RUSHES 32  /* never queue */
 #define LEAVES 2   /* leave the queue: a time-out, a cancellation, a signal's exception */
 #define REAPS 4    /* nothing but reap */
+#define SETS 16    /* nothing but set the limit */
 #define SURVIVES 8 /* nothing until all others have ended, then look after what they left */
 
 /* The kinds of slot words that one process remembers at a time. */
@@ -101,7 +105,7 @@ byte vain;                  /* ticks since anything last changed */
     unsigned index : 3; unsigned i : 3; unsigned best : 3; unsigned best_owner : 3; unsigned due : 3; unsigned mine : 3 = NO_SLOT; \
     unsigned cap : 3; unsigned heft : 2; unsigned reach : 3; unsigned last : 3; unsigned word : 3; unsigned owner : 3; unsigned victim : 3; unsigned corpse : 3; unsigned scope : 2; unsigned entry : 2; \
     unsigned result : 3; byte owners; unsigned at : 3; \
-    unsigned round : 2; unsigned back_grant : 3; unsigned back_sweep : 3; unsigned back_reclaim : 2
+    unsigned round : 2; unsigned wanted : 3; unsigned back_grant : 4; unsigned back_sweep : 3; unsigned back_reclaim : 2
 
 /* One step is one access to shared memory, with what its process makes of it privately. In a configuration with crashes
  * a process may die instead, at every step: at `dead` it is wiped out before anybody else moves. */

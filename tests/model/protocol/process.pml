@@ -1,7 +1,6 @@
-/* Whoever comes last takes back from the dead, expires what is due, and must find everything FREE. */
-inline survive()
+/* Whoever comes last, having taken back from the dead, expires what is due. */
+inline find_everything_free()
 {
-    reap();
     do
     :: settle();
         gate_read();
@@ -13,6 +12,18 @@ inline survive()
     od;
     assert(EVERYTHING_IS_FREE && !A.waiters)
 }
+
+/* limiter_detach(). */
+inline detach()
+{
+    STEP(entry = participant[index].state; remember_entry(index));
+    RECLAIM(index, 3);
+    STEP(participant[index].locked = 0; index = NOBODY);
+    GRANT(8)
+}
+
+/* What the kernel does at a death. */
+#define free_lock() if :: index != NOBODY -> participant[index].locked = 0 :: else fi
 
 /* How often each goes round: for ever, or ROUNDS times. */
 #ifdef ROUNDS
@@ -28,13 +39,30 @@ proctype Process(byte me; byte weight; byte habits)
 {
     PRIVATE;
     index = me;
-    last = me % SLOTS;
+#ifdef JOINS
+born:
+    if
+    :: index == NOBODY ->
+        join();
+        if
+        :: !ok -> SWEEP(TABLE, 5); join()
+        :: else
+        fi;
+        /* Full: perhaps only until another reaper is done. */
+        if
+        :: !ok -> goto ended
+        :: else
+        fi
+    :: else
+    fi;
+#endif
+    last = index % SLOTS;
     do
-    :: !(habits & (REAPS | SURVIVES)) && MAY_GO_ON ->
+    :: !(habits & (REAPS | SURVIVES | SETS)) && MAY_GO_ON ->
         COUNT_ROUND;
         if
-        :: may_queue = 1
-        :: habits & TRIES -> may_queue = 0
+        :: !(habits & RUSHES) -> may_queue = 1
+        :: habits & (TRIES | RUSHES) -> may_queue = 0
         fi;
         acquire();
         if
@@ -42,15 +70,33 @@ proctype Process(byte me; byte weight; byte habits)
         :: else
         fi;
         d_step { drop_private() }
-    :: (habits & REAPS) && MAY_GO_ON -> COUNT_ROUND; reap(); d_step { drop_private() }
-    :: habits & SURVIVES -> finished == CLIENTS; survive(); goto gone
+    :: ((habits & REAPS) && MAY_GO_ON) || ((habits & SURVIVES) && finished == CLIENTS) ->
+        COUNT_ROUND;
+        reap();
+        if
+        :: habits & SURVIVES -> find_everything_free(); goto gone
+        :: else
+        fi;
+        d_step { drop_private() }
+#ifdef LIMIT_CHANGES
+    :: (habits & SETS) && MAY_GO_ON -> COUNT_ROUND; lower_and_raise(); d_step { drop_private() }
+#endif
     :: !(habits & SURVIVES) -> break
     od;
+#ifdef JOINS
+    detach();
+ended:
+#endif
     atomic { true; d_step { drop_private(); finished++ } };
     goto gone;
 dead:
-    atomic { true; d_step { participant[index].locked = 0; drop_private(); finished++; dying = 0 } };
+#ifdef JOINS
+    atomic { true; d_step { free_lock(); drop_private(); index = NOBODY; dying = 0 } };
+    goto born;
+#else
+    atomic { true; d_step { free_lock(); drop_private(); finished++; dying = 0 } };
     goto gone;
+#endif
 grant:
     grant_routine();
     RETURN_FROM_GRANT;

@@ -10,6 +10,7 @@
 #include "queue.pml"
 #include "park.pml"
 #include "limiter.pml"
+#include "settings.pml"
 #include "death.pml"
 #include "process.pml"
 #include "start.pml"

@@ -1,15 +1,6 @@
 /* queue.c: admit the best waiter while there is room. */
 
-#ifdef ORDERED
-#define may_precede(s, t) (slot[s].arrival < slot[t].arrival)
-#define may_follow(s, t) (slot[s].arrival > slot[t].arrival)
-#else
-#define may_precede(s, t) 1
-#define may_follow(s, t) 1
-#endif
-
-/* scan_slots(). The best is any waiter: a superset of every order by priority, since and arrival; ORDERED: the first to
- * arrive. */
+/* scan_slots(). The best is any waiter, which includes every order by priority, since and arrival. */
 inline scan()
 {
     best = NO_SLOT;
@@ -35,8 +26,8 @@ inline scan()
         if
         :: word == WAITING ->
             if
-            :: best == NO_SLOT || may_precede(i, best) -> best = i; best_owner = owner; load_weight(i)
-            :: best != NO_SLOT && may_follow(i, best)
+            :: true -> best = i; best_owner = owner; load_weight(i)
+            :: best != NO_SLOT
             fi;
             any = 1
         :: else

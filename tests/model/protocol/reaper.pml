@@ -7,13 +7,19 @@
 #define OWNERS 1
 #define TABLE 2
 
+#ifdef REAP_HELD_ONLY
+#define REAP_HELD_ONLY_TOO || word != HELD
+#else
+#define REAP_HELD_ONLY_TOO
+#endif
+
 /* vacate() and take_back(): until slot `at` no longer names the participant; ok 0: somebody else has freed the entry. */
 inline vacate(p)
 {
     do
     :: STEP(word = slot[at].state; owner = slot[at].owner; if :: is_occupied(word) && owner == p -> remember(at, TAKEN) :: else fi);
         if
-        :: !(is_occupied(word) && owner == p) -> ok = 1; break
+        :: !(is_occupied(word) && owner == p) REAP_HELD_ONLY_TOO -> ok = 1; break
         :: else
         fi;
 #ifndef REAP_WITHOUT_CHECK
