@@ -18,7 +18,7 @@ DEPTH_MAX = 20_000_000
 # two states with one hash count as one, with a probability of about states^2 / 2^65.
 EXACT = ("-DCOLLAPSE",)
 COMPACT = ("-DHC4",)
-TRACE_LINES = 80
+TRACE_MAX = 12_000
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,14 @@ def search(configuration: str, directory: Path, macros: Sequence[str] = (), *, l
     # The generated program is one huge function: optimising it takes longer than a short search gains.
     speed = ["-O2", *COMPACT] if large else ["-O0", *EXACT]
     _run(["gcc", *speed, "-w", "-DSAFETY", f"-DMEMLIM={MEGABYTES_MAX}", "-o", "pan", "pan.c"], directory)
-    report = _run(["./pan", f"-m{DEPTH_MAX if large else DEPTH_MAX // 10}"], directory)
+    report = _run([str(directory / "pan"), f"-m{DEPTH_MAX if large else DEPTH_MAX // 10}"], directory)
     found = re.search(r"(\d+) states, stored", report)
     error = re.search(r"^pan:\d+: (.*)$", report, re.MULTILINE)
     if not found or "max search depth too small" in report or ("Search not completed" in report and not error):
         raise Incomplete(report[-3000:])
     trace = ""
     if error:
-        lines = _run(["spin", "-k", f"{model.name}.trail", "-p", *defines, str(model)], directory).splitlines()
-        trace = "\n".join(lines[-TRACE_LINES:])
+        replay = [str(directory / "pan"), "-r", f"{model.name}.trail"]
+        lines = subprocess.run(replay, cwd=directory, capture_output=True, text=True, check=False).stdout.splitlines()
+        trace = "\n".join(line for line in lines if "proc " in line)[-TRACE_MAX:]
     return Outcome(int(found[1]), error[1] if error else "", trace)
