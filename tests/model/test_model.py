@@ -42,6 +42,7 @@ CONFIGURATIONS = (
     Configuration("successor"),
     Configuration("reaper_killed", short=FOREVER),
     Configuration("reaper_killed_among_two", short=None, long=ONCE),
+    Configuration("gate", long=("ROUNDS=2",)),
     Configuration("limit_change"),
     Configuration("limit_change_among_two", short=None, long=ONCE),
 )
@@ -81,6 +82,10 @@ FAULTS = {
     "WAITERS_READ_ONCE": ("two_clients", ONCE),
     # A change of settings leaves A as it was.
     "WITHOUT_BUMP": ("limit_change", ONCE),
+    # A sample is written whatever is there already.
+    "LATE_SAMPLE": ("gate", ONCE),
+    # A slot is due though no sample began after it had cooled.
+    "UNCONFIRMED": ("gate", ("ROUNDS=2",)),
     # The reaper frees a dead owner's CLAIMED slot without finishing what A holds.
     "REAP_UNSETTLED": ("two_clients_and_a_crash", ONCE),
     # The reaper takes back permits and leaves what the dead had claimed or waited in.
@@ -99,6 +104,7 @@ def test_a_fault_of_the_model_is_seen(fault: str, tmp_path: Path) -> None:
     outcome = search(configuration, tmp_path, (fault, *macros))
     print(f"{fault}: seen after {outcome.states:,} states")
     assert outcome.error
+    assert outcome.trace
 
 
 def _functions(source: Path) -> dict[str, str]:

@@ -118,6 +118,12 @@ inline settle()
     ready = 0
 }
 
+#ifdef GATE
+#define is_confirmed(s) (slot[s].cool <= G.t0 || (habits & SURVIVES))
+#else
+#define is_confirmed(s) true
+#endif
+
 /* The CAS of admission_install(), over the settled `a`. */
 inline cas_a(used_, waiters_, op_, slot_)
 {
@@ -126,6 +132,7 @@ inline cas_a(used_, waiters_, op_, slot_)
         if
         :: ok ->
             assert(used_ <= bound || (op_ != ADMIT_OWN && op_ != ADMIT_WAITER)); /* G1 */
+            assert(op_ != EXPIRE || is_confirmed(slot_));
             write_a(used_, waiters_, op_, slot_)
         :: else
         fi;
@@ -180,17 +187,24 @@ inline expire(s, kind)
     install(EXPIRE, s, kind, a_used - slot[s].weight, a_waiters)
 }
 
+/* What the bump puts in force. Another's sample may have been written meanwhile: until its own bump both count. */
+#ifdef GATE
+#define IN_FORCE (foreign < G.foreign -> LIMIT - foreign : LIMIT - G.foreign)
+#else
+#define IN_FORCE limit
+#endif
+
 inline bump()
 {
 #ifdef WITHOUT_BUMP
-    skip
+    bound = IN_FORCE
 #else
     do
     :: STEP(load_a());
         STEP(
             ok = (is_a_known != 0);
             if
-            :: ok -> write_a(a_used, a_waiters, a_op, a_slot)
+            :: ok -> write_a(a_used, a_waiters, a_op, a_slot); bound = IN_FORCE
             :: else
             fi;
             drop_a());

@@ -9,6 +9,11 @@
 #else
 #define RETURN_TO_SETTER
 #endif
+#ifdef GATE
+#define RETURN_TO_POLLER :: RETURN(grant, 9)
+#else
+#define RETURN_TO_POLLER
+#endif
 #ifdef JOINS
 #define RETURN_TO_ATTACHED(routine, n) :: RETURN(routine, n)
 #else
@@ -19,7 +24,7 @@
 #define RETURN_FROM_GRANT \
     if \
     :: RETURN(grant, 1) :: RETURN(grant, 2) :: RETURN(grant, 3) :: RETURN(grant, 4) :: RETURN(grant, 5) :: RETURN(grant, 6) \
-    RETURN_TO_SETTER RETURN_TO_ATTACHED(grant, 8) \
+    RETURN_TO_SETTER RETURN_TO_POLLER RETURN_TO_ATTACHED(grant, 8) \
     fi
 
 #if CRASHES

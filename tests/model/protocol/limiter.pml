@@ -207,6 +207,7 @@ inline expire_now()
 inline release()
 {
     STEP(tells = A.waiters; drop_a());
+    stamp_cool_until();
     STEP(
         believes = 0;
         inside = inside - OWN_WEIGHT;

@@ -42,6 +42,7 @@ typedef Slot {
     unsigned state : 3;
     unsigned owner : 3; /* a participant, or NOBODY */
     unsigned weight : 2;
+    unsigned cool : 3; /* until when it cools */
     short known;        /* whose remembered word is of this occupancy: KINDS bits for each process */
     byte looked;        /* which processes have read the wake counter since it was last bumped */
     byte asleep         /* which processes sleep on it */
@@ -52,6 +53,10 @@ typedef Admission {
     unsigned op : 3;
     unsigned slot : 3
 };
+typedef Gate {
+    unsigned foreign : 2;
+    unsigned t0 : 3
+};
 typedef Participant {
     unsigned state : 2;
     bit locked; /* the byte lock */
@@ -61,6 +66,9 @@ typedef Participant {
 unsigned limit : 3 = LIMIT;
 Slot slot[SLOTS];
 Admission A;
+Gate G;
+byte g_known; /* whose remembered G is G */
+unsigned clock : 3 = 1;
 byte a_known; /* whose remembered A is A */
 Participant participant[PARTICIPANTS];
 unsigned high_water : 3;
@@ -80,6 +88,7 @@ byte vain;                  /* ticks since anything last changed */
 #define RUSHES 32  /* never queue */
 #define LEAVES 2   /* leave the queue: a time-out, a cancellation, a signal's exception */
 #define REAPS 4    /* nothing but reap */
+#define POLLS 64   /* nothing but sample the upstream */
 #define SETS 16    /* nothing but set the limit */
 #define SURVIVES 8 /* nothing until all others have ended, then look after what they left */
 
@@ -105,7 +114,7 @@ byte vain;                  /* ticks since anything last changed */
     unsigned index : 3; unsigned i : 3; unsigned best : 3; unsigned best_owner : 3; unsigned due : 3; unsigned mine : 3 = NO_SLOT; \
     unsigned cap : 3; unsigned heft : 2; unsigned reach : 3; unsigned last : 3; unsigned word : 3; unsigned owner : 3; unsigned victim : 3; unsigned corpse : 3; unsigned scope : 2; unsigned entry : 2; \
     unsigned result : 3; byte owners; unsigned at : 3; \
-    unsigned round : 2; unsigned wanted : 3; unsigned back_grant : 4; unsigned back_sweep : 3; unsigned back_reclaim : 2
+    unsigned round : 2; unsigned wanted : 3; unsigned confirmed : 3; unsigned t0 : 3; unsigned foreign : 2; unsigned back_grant : 4; unsigned back_sweep : 3; unsigned back_reclaim : 2
 
 /* One step is one access to shared memory, with what its process makes of it privately. In a configuration with crashes
  * a process may die instead, at every step: at `dead` it is wiped out before anybody else moves. */

@@ -58,7 +58,7 @@ born:
 #endif
     last = index % SLOTS;
     do
-    :: !(habits & (REAPS | SURVIVES | SETS)) && MAY_GO_ON ->
+    :: !(habits & (REAPS | SURVIVES | SETS | POLLS)) && MAY_GO_ON ->
         COUNT_ROUND;
         if
         :: !(habits & RUSHES) -> may_queue = 1
@@ -80,6 +80,9 @@ born:
         d_step { drop_private() }
 #ifdef LIMIT_CHANGES
     :: (habits & SETS) && MAY_GO_ON -> COUNT_ROUND; lower_and_raise(); d_step { drop_private() }
+#endif
+#ifdef GATE
+    :: (habits & POLLS) && MAY_GO_ON -> COUNT_ROUND; poll(); d_step { drop_private() }
 #endif
     :: !(habits & SURVIVES) -> break
     od;

@@ -11,6 +11,7 @@
 #include "park.pml"
 #include "limiter.pml"
 #include "settings.pml"
+#include "sample.pml"
 #include "death.pml"
 #include "process.pml"
 #include "start.pml"

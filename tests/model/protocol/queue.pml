@@ -14,7 +14,7 @@ inline scan()
             word = slot[i].state;
             if
             :: word == WAITING -> owner = slot[i].owner
-            :: word == COOLING ->
+            :: word == COOLING && is_due(i) ->
                 if
                 :: due != NO_SLOT -> forget(due, READ)
                 :: else
@@ -72,6 +72,7 @@ inline drop_scan()
     any = 0;
     heft = 0;
     cap = 0;
+    confirmed = 0;
     fits = 0
 }
 

@@ -4,7 +4,6 @@
 inline take_effect()
 {
     bump();
-    bound = limit;
     GRANT(7)
 }
 
