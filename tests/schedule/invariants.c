@@ -5,86 +5,19 @@
 #include "check.h"
 #include "kernel.h"
 #include "program.h"
+#include "room.h"
+#include "rule.h"
 #include "trace.h"
 
-struct observation {
+static struct observation {
     uint64_t a, words[SLOTS];
     uint32_t wakes[SLOTS], calls[SLOTS]; /* of each slot, when it was last not yet HELD */
     bool was_overdue[SLOTS]; /* in this occupancy: a touch that comes later may come too late */
     bool was_due[SLOTS];     /* since it cools: a stamp that comes later may come too late, too */
+    uint64_t stamps[SLOTS][3];
     /* Of the settings since A last changed: an admission may have been decided on any of them. */
     uint32_t cap_milli, least_limit_milli;
-};
-
-static struct observation seen;
-struct observation *const observed = &seen;
-const unsigned long observed_size = sizeof seen;
-
-/* Names the rule and ends the program with the schedule that breaks it. */
-#define RULE(name, is_kept) ((is_kept) ? (void)0 : check_failed(__FILE__, __LINE__, name))
-
-/* ---- The definitions again, from DESIGN.md's tables rather than from the code. */
-static uint64_t word_of(uint32_t i) { return atomic_load(&segment.slots[i].word); }
-static uint32_t weight_of(uint32_t i) { return atomic_load(&segment.slots[i].weight_milli); }
-
-static enum admission_op op_on(uint64_t a, uint32_t i) { return admission_slot(a) == i ? admission_op(a) : OP_NONE; }
-
-static bool is_counted(uint64_t a, uint32_t i, uint64_t x)
-{
-    switch (slot_state(x)) {
-    case SLOT_HELD:
-        return true;
-    case SLOT_COOLING:
-        return op_on(a, i) != OP_EXPIRE;
-    case SLOT_CLAIMED:
-        return op_on(a, i) == OP_ADMIT_OWN;
-    case SLOT_WAITING:
-        return op_on(a, i) == OP_ADMIT_WAITER;
-    default:
-        return false;
-    }
-}
-
-static uint32_t limit_milli(void) { return limits_limit(atomic_load(&segment.header.settings.limits)) * 1000; }
-
-/* What may be admitted at this instant; the core may be stricter, never more generous. */
-static uint32_t cap_now(void)
-{
-    const struct settings *s = &segment.header.settings;
-    uint64_t g = atomic_load(&segment.header.gate.word);
-    uint32_t cap = limit_milli(), foreign = 0;
-
-    if (kernel.now_us < atomic_load(&s->paused_until_us) || atomic_load(&s->flags) & FLAG_RETIRED)
-        return 0;
-    if (g && gate_count_milli(g) != NO_COUNT && kernel.now_us < gate_t0_us(g) + atomic_load(&s->stale_after_us))
-        foreign = gate_count_milli(g);
-    return foreign < cap ? cap - foreign : 0;
-}
-
-/* Whoever it was: dead, leaving, or on the way out. */
-static bool is_gone(uint64_t x)
-{
-    uint32_t index = slot_participant(x);
-    uint64_t entry = atomic_load(&segment.participants[index].word);
-
-    return participant_state(entry) == PARTICIPANT_RECLAIMING || !kernel_is_locked(LOCK_BASE + index);
-}
-
-static bool is_before(uint32_t i, uint32_t j)
-{
-    const struct slot *a = &segment.slots[i], *b = &segment.slots[j];
-    int32_t pa = (int32_t)atomic_load(&a->priority), pb = (int32_t)atomic_load(&b->priority);
-    int64_t sa = (int64_t)atomic_load(&a->since_ns), sb = (int64_t)atomic_load(&b->since_ns);
-
-    if (pa != pb)
-        return pa > pb;
-    return sa != sb ? sa < sb : atomic_load(&a->arrival) < atomic_load(&b->arrival);
-}
-
-static uint64_t cool_until(uint32_t i, uint64_t x)
-{
-    return stamp_us(atomic_load(&segment.slots[i].cool_until), slot_generation(x));
-}
+} seen;
 
 /* ---- What must be so now. */
 static void check_slots(uint64_t a)
@@ -92,11 +25,11 @@ static void check_slots(uint64_t a)
     uint64_t sum = 0;
 
     for (uint32_t i = 0; i < SLOTS; i++) {
-        uint64_t x = word_of(i);
+        uint64_t x = room_word(i);
         enum slot_state state = slot_state(x);
         uint32_t index = slot_participant(x);
 
-        sum += is_counted(a, i, x) ? weight_of(i) : 0;
+        sum += room_is_counted(a, i, x) ? room_weight(i) : 0;
         RULE("a slot is in a state", state < SLOT_STATES);
         if (state == SLOT_FREE || state == SLOT_COOLING)
             RULE("I2: a slot that is nobody's names nobody", index == NOBODY);
@@ -108,9 +41,22 @@ static void check_slots(uint64_t a)
         if (state == SLOT_WAITING)
             RULE("who waits is announced", admission_has_waiters(a));
         if (state == SLOT_COOLING && program->cooldown_us)
-            RULE("what cools knows until when", cool_until(i, x));
+            RULE("what cools knows until when", room_cool_until(i, x));
     }
     RULE("I1: the sum is that of the slots", sum == admission_used_milli(a));
+}
+
+/* The watchdog counts from the admission, or from the last touch: neither is another's, or of before. */
+static void check_watched(const struct process *p)
+{
+    const struct slot *slot = &segment.slots[p->permit.slot];
+    uint64_t generation = slot_generation(p->permit.word);
+    uint64_t admitted_us = stamp_us(atomic_load(&slot->admitted), generation);
+    uint64_t touched_us = stamp_us(atomic_load(&slot->touched), generation);
+
+    RULE("a permit knows since when", admitted_us && admitted_us <= kernel.now_us);
+    RULE("a permit knows its last touch", touched_us >= p->touched_us && touched_us <= kernel.now_us);
+    RULE("a touch is the holder's", !touched_us || p->touched_us || p->doing->word[0] == 't');
 }
 
 static void check_processes(void)
@@ -124,17 +70,19 @@ static void check_processes(void)
              participant_state(atomic_load(&segment.participants[p->l.index].word)) == PARTICIPANT_LIVE
                  && kernel_holds_lock(who, LOCK_BASE + p->l.index));
         if (p->holds && !(program->flags & WATCHED))
-            RULE("a permit stays with its holder", word_of(p->permit.slot) == p->permit.word);
-        if (p->sleeps_on && p->waits && used.faults == 0 && word_of(p->permit.slot) == p->permit.word)
+            RULE("a permit stays with its holder", room_word(p->permit.slot) == p->permit.word);
+        if (p->holds && room_word(p->permit.slot) == p->permit.word)
+            check_watched(p);
+        if (p->sleeps_on && p->waits && used.faults == 0 && room_word(p->permit.slot) == p->permit.word)
             RULE("I4: who is admitted in its sleep is yet to be woken",
-                 op_on(atomic_load(&segment.header.admission.word), p->permit.slot) == OP_ADMIT_WAITER);
+                 room_op(atomic_load(&segment.header.admission.word), p->permit.slot) == OP_ADMIT_WAITER);
     }
 }
 
 /* ---- What may have become of what was. One access lies between two looks. */
 static void check_slot_change(uint32_t i, uint64_t from, uint64_t to)
 {
-    enum admission_op op = op_on(seen.a, i);
+    enum admission_op op = room_op(seen.a, i);
     bool is_owner = slot_participant(from) == processes[running].l.index;
 
     trace_tell_change("a slot", from, to);
@@ -152,7 +100,7 @@ static void check_slot_change(uint32_t i, uint64_t from, uint64_t to)
         RULE("CLAIMED becomes HELD by ADMIT_OWN", op == OP_ADMIT_OWN);
         break;
     case SLOT_CLAIMED * SLOT_STATES + SLOT_FREE:
-        RULE("a CLAIMED slot is freed by its owner, or after it", (is_owner || is_gone(from)) && op != OP_ADMIT_OWN && op != OP_ENQUEUE);
+        RULE("a CLAIMED slot is freed by its owner, or after it", (is_owner || room_is_gone(from)) && op != OP_ADMIT_OWN && op != OP_ENQUEUE);
         break;
     case SLOT_WAITING * SLOT_STATES + SLOT_HELD:
         RULE("WAITING becomes HELD by ADMIT_WAITER", op == OP_ADMIT_WAITER);
@@ -163,7 +111,7 @@ static void check_slot_change(uint32_t i, uint64_t from, uint64_t to)
         RULE("WAITING becomes FREE by CANCEL", op == OP_CANCEL);
         break;
     case SLOT_HELD * SLOT_STATES + SLOT_COOLING:
-        RULE("a permit is taken from the dead and the stuck only", is_owner || is_gone(from) || seen.was_overdue[i]);
+        RULE("a permit is taken from the dead and the stuck only", is_owner || room_is_gone(from) || seen.was_overdue[i]);
         seen.was_overdue[i] = seen.was_due[i] = false;
         break;
     case SLOT_COOLING * SLOT_STATES + SLOT_FREE:
@@ -171,6 +119,20 @@ static void check_slot_change(uint32_t i, uint64_t from, uint64_t to)
         break;
     default:
         RULE("a slot moves as its table says", false);
+    }
+}
+
+/* Of one occupancy, that is; a slot that is anybody's own is yet to be filled in. */
+static void check_stamps(uint32_t i, uint64_t x)
+{
+    const struct slot *slot = &segment.slots[i];
+    const uint64_t now[3] = {atomic_load(&slot->admitted), atomic_load(&slot->touched), atomic_load(&slot->cool_until)};
+    uint64_t generation = slot_generation(x);
+
+    for (int kind = 0; kind < 3; kind++) {
+        if (slot_state(x) == SLOT_HELD || slot_state(x) == SLOT_COOLING)
+            RULE("a stamp never goes back", stamp_us(now[kind], generation) >= stamp_us(seen.stamps[i][kind], generation));
+        seen.stamps[i][kind] = now[kind];
     }
 }
 
@@ -183,8 +145,8 @@ static void check_installed(uint64_t a)
     if (admission_op(a) == OP_ADMIT_OWN)
         RULE("G3: a newcomer overtakes nobody", !admission_has_waiters(seen.a));
     for (uint32_t j = 0; j < SLOTS && admission_op(a) == OP_ADMIT_WAITER; j++)
-        if (j != i && slot_state(word_of(j)) == SLOT_WAITING && weight_of(j) <= seen.least_limit_milli)
-            RULE("G3: the best waiter is admitted", !is_before(j, i));
+        if (j != i && slot_state(room_word(j)) == SLOT_WAITING && room_weight(j) <= seen.least_limit_milli)
+            RULE("G3: the best waiter is admitted", !room_is_before(j, i));
     if (admission_op(a) == OP_EXPIRE)
         RULE("what cools is not free before its time", seen.was_due[i]);
 }
@@ -199,7 +161,7 @@ static void check_admission_change(uint64_t a)
     RULE("A is another after each change", admission_version(a) == ((admission_version(seen.a) + 1) & BITS(23)));
     if (is_other && admission_op(seen.a) == OP_ADMIT_WAITER)
         RULE("I4: a waiter that is admitted is woken before A forgets it",
-             slot_state(word_of(i)) != SLOT_WAITING && atomic_load(&segment.slots[i].wake) != seen.wakes[i]
+             slot_state(room_word(i)) != SLOT_WAITING && atomic_load(&segment.slots[i].wake) != seen.wakes[i]
                  && kernel.wakes[i] != seen.calls[i]);
     if (is_other && admission_op(a) != OP_NONE)
         check_installed(a);
@@ -213,7 +175,7 @@ static void check_no_way_back(uint64_t a, uint32_t i, uint64_t from, uint64_t to
                                                      SLOT_COOLING};
 
     RULE("I3: no way back to an operation's from-state",
-         slot_state(to) != origin[op_on(a, i)] || slot_state(from) == slot_state(to));
+         slot_state(to) != origin[room_op(a, i)] || slot_state(from) == slot_state(to));
 }
 
 static bool is_overdue(uint32_t i, uint64_t x)
@@ -227,14 +189,14 @@ static bool is_overdue(uint32_t i, uint64_t x)
 
 static void observe(uint64_t a)
 {
-    uint32_t cap = cap_now(), limit = limit_milli();
+    uint32_t cap = room_cap(), limit = room_limit();
 
     seen.a = a;
     for (uint32_t i = 0; i < SLOTS; i++) {
-        uint64_t x = word_of(i);
+        uint64_t x = room_word(i);
 
         seen.was_overdue[i] |= program->slot_timeout_us && is_overdue(i, x);
-        seen.was_due[i] |= slot_state(x) == SLOT_COOLING && cool_until(i, x) <= kernel.now_us;
+        seen.was_due[i] |= slot_state(x) == SLOT_COOLING && room_cool_until(i, x) <= kernel.now_us;
     }
     if (cap > seen.cap_milli)
         seen.cap_milli = cap;
@@ -246,7 +208,7 @@ void invariants_begin(void)
 {
     memset(&seen, 0, sizeof seen);
     for (uint32_t i = 0; i < SLOTS; i++)
-        seen.words[i] = word_of(i);
+        seen.words[i] = room_word(i);
     observe(atomic_load(&segment.header.admission.word));
 }
 
@@ -256,8 +218,9 @@ bool invariants_check(void)
     bool has_changed = a != seen.a;
 
     for (uint32_t i = 0; i < SLOTS; i++) {
-        uint64_t x = word_of(i);
+        uint64_t x = room_word(i);
 
+        check_stamps(i, x);
         if (x == seen.words[i])
             continue;
         has_changed = true;
@@ -273,69 +236,6 @@ bool invariants_check(void)
     check_processes();
     for (int who = 0; who < PROCESSES; who++)
         if (processes[who].is_trying)
-            processes[who].was_blocked |= invariants_is_blocked(processes[who].permit.weight_milli);
+            processes[who].was_blocked |= room_is_blocked(processes[who].permit.weight_milli);
     return has_changed;
-}
-
-/* ---- Room. */
-static bool is_due(uint32_t i, uint64_t x) { return cool_until(i, x) <= kernel.now_us; }
-
-/* What the living hold, and what has yet to cool. */
-static uint32_t occupied(uint64_t a)
-{
-    uint32_t sum = 0;
-
-    for (uint32_t i = 0; i < SLOTS; i++) {
-        uint64_t x = word_of(i);
-
-        if (is_counted(a, i, x) && !(slot_state(x) == SLOT_COOLING && is_due(i, x))
-            && !(slot_state(x) == SLOT_HELD && !program->cooldown_us && is_gone(x)))
-            sum += weight_of(i);
-    }
-    return sum;
-}
-
-/* Who may be admitted next; SLOTS: nobody. */
-static uint32_t head(void)
-{
-    uint32_t best = SLOTS;
-
-    for (uint32_t i = 0; i < SLOTS; i++)
-        if (slot_state(word_of(i)) == SLOT_WAITING && weight_of(i) <= limit_milli() && !is_gone(word_of(i))
-            && (best == SLOTS || is_before(i, best)))
-            best = i;
-    return best;
-}
-
-void invariants_nobody_is_forgotten(void)
-{
-    uint64_t a = atomic_load(&segment.header.admission.word);
-    uint32_t best = head();
-    bool anybody_looks = false;
-
-    for (int who = 0; who < PROCESSES; who++) {
-        const struct process *p = &processes[who];
-
-        if (!p->sleeps_on || !p->waits || p->frozen || p->dead)
-            continue;
-        anybody_looks = true;
-        RULE("who is admitted does not sleep on", word_of(p->permit.slot) != p->permit.word);
-    }
-    if (best < SLOTS && anybody_looks && !(program->flags & SAMPLED))
-        RULE("who could be admitted does not sleep on", occupied(a) + weight_of(best) > cap_now());
-}
-
-bool invariants_is_blocked(uint32_t weight_milli)
-{
-    uint64_t a = atomic_load(&segment.header.admission.word);
-
-    if (program->flags & (SAMPLED | WATCHED) || occupied(a) + weight_milli > cap_now())
-        return true;
-    for (uint32_t i = 0; i < SLOTS; i++) {
-        uint64_t x = word_of(i);
-
-        if ((slot_state(x) == SLOT_WAITING || op_on(a, i) == OP_ENQUEUE) && !is_gone(x))
-            return true;
-    }
-    return false;
 }

@@ -2,9 +2,9 @@
 #include <string.h>
 
 #include "check.h"
-#include "invariants.h"
 #include "kernel.h"
 #include "program.h"
+#include "room.h"
 #include "queue.h"
 
 #define BRIEFLY_US 250000
@@ -37,7 +37,7 @@ static void try(struct process *p, uint32_t weight_milli)
 
     p->permit.weight_milli = weight_milli;
     p->is_trying = true;
-    p->was_blocked = invariants_is_blocked(weight_milli);
+    p->was_blocked = room_is_blocked(weight_milli);
     status = limiter_try(&p->l, &request, &p->permit);
     p->is_trying = false;
     p->attached = true;
@@ -140,6 +140,7 @@ static void op_release(int who)
     bool holds = p->holds;
 
     p->holds = false;
+    p->touched_us = 0;
     if (holds && !limiter_release(&p->l, &p->permit))
         CHECK(program->flags & WATCHED);
 }
@@ -150,8 +151,13 @@ static void op_release_nothing(int who) { CHECK(!limiter_release(&me(who)->l, &m
 static void op_touch(int who)
 {
     struct process *p = me(who);
+    uint64_t now_us = kernel.now_us;
 
-    if (p->holds && !limiter_touch(&p->l, &p->permit))
+    if (!p->holds)
+        return;
+    if (limiter_touch(&p->l, &p->permit))
+        p->touched_us = now_us;
+    else
         CHECK(program->flags & WATCHED);
 }
 
@@ -238,6 +244,14 @@ static void op_cool(int who)
     kernel.now_us += COOL_US;
 }
 
+/* Two of these are more than the time-out. */
+static void op_work(int who)
+{
+    (void)who;
+    step();
+    kernel.now_us += program->slot_timeout_us * 3 / 5;
+}
+
 static void op_stuck(int who)
 {
     (void)who;
@@ -257,7 +271,7 @@ const struct operation *operation_named(const char *word, unsigned long length)
         {"fork", op_fork}, {"die", op_die}, {"listen", op_listen}, {"reap", op_reap}, {"lower", op_lower}, {"raise", op_raise}, {"reset", op_reset},
         {"pause", op_pause}, {"pause-briefly", op_pause_briefly}, {"cooldown", op_cooldown}, {"retire", op_retire},
         {"unlink", op_unlink}, {"refusal", op_refusal}, {"elect", op_elect}, {"sample-none", op_sample_none},
-        {"sample-one", op_sample_one}, {"resign", op_resign}, {"cool", op_cool}, {"stuck", op_stuck},
+        {"sample-one", op_sample_one}, {"resign", op_resign}, {"cool", op_cool}, {"work", op_work}, {"stuck", op_stuck},
     };
 
     for (unsigned long i = 0; i < sizeof operations / sizeof *operations; i++)

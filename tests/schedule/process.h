@@ -27,6 +27,7 @@ struct process {
     int at;            /* which operation of its program comes next */
     bool born;         /* false: a fork child to be */
     bool attached, holds, waits;
+    uint64_t touched_us; /* when a touch of this permit is known to have counted; 0: none yet */
     bool dead, frozen, done;
     bool under_way;    /* its coroutine is in the middle of its program */
     shared32 *sleeps_on; /* parked; NULL: not */

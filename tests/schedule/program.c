@@ -50,11 +50,9 @@ static struct image {
     struct process inspector;
     struct kernel kernel;
 } image;
-static char observation_image[256];
 
 static void save(void)
 {
-    CHECK(observed_size <= sizeof observation_image);
     process_load(-1);
     memcpy(image.header, (void *)&segment.header, HEADER_BYTES);
     memcpy((void *)image.participants, (void *)segment.participants, sizeof image.participants);
@@ -62,7 +60,6 @@ static void save(void)
     memcpy(image.processes, processes, sizeof image.processes);
     image.inspector = processes[INSPECTOR];
     image.kernel = kernel;
-    memcpy(observation_image, (void *)observed, observed_size);
 }
 
 void program_begin_again(void)
@@ -74,7 +71,7 @@ void program_begin_again(void)
     memcpy(processes, image.processes, sizeof image.processes);
     processes[INSPECTOR] = image.inspector;
     kernel = image.kernel;
-    memcpy((void *)observed, observation_image, observed_size);
+    invariants_begin();
 }
 
 static void set_up(int who)
@@ -107,7 +104,6 @@ void program_begin(const struct program *chosen)
     CHECK_EQUAL(limiter_attach(&processes[INSPECTOR].l, "", false, &fault), SHMLIMIT_OK);
     for (int who = 0; who < PROCESSES; who++)
         set_up(who);
-    invariants_begin();
     save();
 }
 
@@ -155,6 +151,19 @@ static void check_empty(void)
                   || kernel_is_locked(LOCK_BASE + i));
 }
 
+/* Nobody has a lock but on its own entry. */
+static void check_locks(void)
+{
+    for (uint32_t i = 0; i < PARTICIPANTS; i++)
+        if (kernel_is_locked(LOCK_BASE + i)) {
+            bool is_own = false;
+
+            for (int who = 0; who < EVERYBODY; who++)
+                is_own |= !processes[who].dead && processes[who].l.index == i && kernel_holds_lock(who, LOCK_BASE + i);
+            CHECK(is_own);
+        }
+}
+
 /* Exactly the limit can be had. */
 static void check_limit(struct limiter *l)
 {
@@ -191,4 +200,5 @@ void program_settle(void)
         expire_everything(l);
     }
     check_empty();
+    check_locks();
 }

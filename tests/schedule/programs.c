@@ -2,7 +2,7 @@
 #include "program.h"
 
 #define MS UINT64_C(1000)
-#define COOLDOWN (350 * MS)
+#define COOLDOWN (150 * MS)
 #define TIMEOUT (1000 * MS)
 
 const struct program programs[] = {
@@ -31,6 +31,9 @@ const struct program programs[] = {
     {"unlink-meets-waiter", 1, RETIRES, 0, 0, {"acquire / unlink release", "enter / wait release"}},
     {"watchdog-meets-release", 1, WATCHED | CLOCK_MOVES, 0, TIMEOUT, {"acquire stuck / release", "acquire release"}},
     {"watchdog-meets-touch", 1, WATCHED | CLOCK_MOVES, 0, TIMEOUT, {"acquire stuck / touch release", "reap acquire release"}},
+    {"watchdog-sees-touch", 1, WATCHED | CLOCK_MOVES, 0, TIMEOUT, {"acquire work touch work / touch release", "reap try release"}},
+    {"late-release", 1, WATCHED | CLOCK_MOVES, COOLDOWN, TIMEOUT, {"acquire stuck / release", "acquire touch release"}},
+    {"late-touch", 1, WATCHED | CLOCK_MOVES, COOLDOWN, TIMEOUT, {"acquire stuck / touch", "acquire touch release"}},
     {"watchdog-meets-watchdog", 1, WATCHED | CLOCK_MOVES, 0, TIMEOUT, {"acquire stuck / reap release", "acquire release"}},
     {"overdue-admission", 1, WATCHED | CLOCK_MOVES, 0, TIMEOUT, {"acquire / release stuck try release", "enter / wait release"}},
     {"sample-meets-acquire", 1, SAMPLED, 0, 0, {"elect / sample-one cool sample-none", "acquire release"}},

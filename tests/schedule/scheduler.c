@@ -6,6 +6,7 @@
 #include "invariants.h"
 #include "kernel.h"
 #include "program.h"
+#include "room.h"
 #include "trace.h"
 #include "variety.h"
 
@@ -87,7 +88,7 @@ static void open_rest(struct moves *moves)
     if (first >= 0 && !moves->n)
         open(moves, PASS, first);
     if (used.faults == 0 ? first >= 0 && processes[first].deadline_us > kernel.now_us : vain >= asleep * LOOKS)
-        invariants_nobody_is_forgotten();
+        room_nobody_is_forgotten();
 }
 
 static void open_moves(struct moves *moves)
