@@ -54,7 +54,9 @@ static void check_watched(const struct process *p)
     uint64_t admitted_us = stamp_us(atomic_load(&slot->admitted), generation);
     uint64_t touched_us = stamp_us(atomic_load(&slot->touched), generation);
 
-    RULE("a permit knows since when", admitted_us && admitted_us <= kernel.now_us);
+    /* Until A forgets the admission of a waiter, whoever settles it stamps. */
+    RULE("a permit knows since when",
+         (admitted_us || room_op(seen.a, p->permit.slot) == OP_ADMIT_WAITER) && admitted_us <= kernel.now_us);
     RULE("a permit knows its last touch", touched_us >= p->touched_us && touched_us <= kernel.now_us);
     RULE("a touch is the holder's", !touched_us || p->touched_us || p->doing->word[0] == 't');
 }
