@@ -92,6 +92,8 @@ FAULTS = {
     "REAP_HELD_ONLY": ("two_clients_and_a_crash", ONCE),
     # A slow reaper does not look whether the entry is still the dead one's.
     "REAP_WITHOUT_CHECK": ("successor", ONCE),
+    # A reaper leaves an entry to another who was faster, who may be stopped: there is no entry for who attaches.
+    "LEFT_TO_THE_FASTER": ("successor", ONCE),
     # Who attaches is LIVE before it has its lock.
     "LIVE_BEFORE_LOCK": ("successor", ONCE),
 }

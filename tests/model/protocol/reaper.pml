@@ -13,6 +13,12 @@
 #define REAP_HELD_ONLY_TOO
 #endif
 
+#ifdef LEFT_TO_THE_FASTER
+#define GOES_ON false
+#else
+#define GOES_ON true
+#endif
+
 /* vacate() and take_back(): until slot `at` no longer names the participant; ok 0: somebody else has freed the entry. */
 inline vacate(p)
 {
@@ -63,8 +69,18 @@ inline reclaim_routine()
             ok = (is_entry_known(corpse) && participant[corpse].state == LIVE);
             if
             :: ok -> participant[corpse].state = RECLAIMING; vain = 0
-            :: else -> forget_entry(corpse)
-            fi)
+            :: else
+            fi);
+        if
+        :: !ok ->
+            STEP(
+                ok = (GOES_ON && is_still_reclaiming(corpse));
+                if
+                :: !ok -> forget_entry(corpse)
+                :: else
+                fi)
+        :: else
+        fi
     :: else
     fi;
     if
