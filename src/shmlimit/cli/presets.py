@@ -14,5 +14,5 @@ def presets() -> int:
     from shmlimit.usage import presets as known
 
     for name, one in known().items():
-        click.echo(f"{plain(name)}\n  {plain(one['url'])}\n  {plain(one['description'])}")
+        click.echo(f"{plain(name)}\n  {plain(one['url'] or '(your own: --url)')}\n  {plain(one['description'])}")
     return 0

@@ -77,7 +77,11 @@ def check_in_flight(value: object, answer_format: Format) -> tuple[str, ...]:
     locators = (value,) if isinstance(value, str) else _check_list("in_flight", value, "locators (or one)")
     if not 1 <= len(locators) <= _MAX_LOCATORS:
         raise ValueError(f"in_flight has {len(locators)} locators: expected 1 to {_MAX_LOCATORS}")
-    return tuple(check_locator("in_flight", locator, answer_format) for locator in locators)
+    for locator in locators:
+        check_locator("in_flight", locator.removeprefix("-") if isinstance(locator, str) else locator, answer_format)
+    if all(str(locator).startswith("-") for locator in locators):
+        raise ValueError(f"in_flight is {shown(value)}: expected a locator without a minus to subtract the others from")
+    return tuple(str(locator) for locator in locators)
 
 
 def check_optional_locator(argument: str, value: object, answer_format: Format) -> str | None:

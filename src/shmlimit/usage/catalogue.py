@@ -24,9 +24,12 @@ def _read_presets() -> dict[str, dict[str, Any]]:
 
 
 def presets() -> dict[str, dict[str, str]]:
-    """Return the presets by name, each with its "description" and "url", blocking for local files at most."""
+    """Return the presets by name, each with its "description" and "url", blocking for local files at most.
+
+    The url is empty where it is the user's own server, and has to be given.
+    """
     return {
-        name: {"description": settings["description"], "url": settings["url"]}
+        name: {"description": settings["description"], "url": settings.get("url", "")}
         for name, settings in _read_presets().items()
     }
 
@@ -51,7 +54,7 @@ def preset(name: str, *, auth: str | None = None, url: str | None = None, **over
     Args:
         name: A name from `presets`.
         auth: Where the key is kept, as in `HttpUsage`. None: where the preset says.
-        url: Another endpoint of the same shape. None: the provider's own.
+        url: Another endpoint of the same shape. None: the provider's own; needed where that is a server of yours.
         **overrides: Any other argument of `HttpUsage`, in place of the preset's.
 
     Raises:
@@ -69,4 +72,6 @@ def preset(name: str, *, auth: str | None = None, url: str | None = None, **over
     settings = {option: value for option, value in known[name].items() if option in OPTIONS}
     settings |= overrides
     settings |= {option: value for option, value in (("auth", auth), ("url", url)) if value is not None}
+    if "url" not in settings:
+        raise ValueError(f"the preset {name!r} needs the url of your endpoint: {known[name]['description']}")
     return HttpUsage.from_config(settings)

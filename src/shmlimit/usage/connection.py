@@ -21,13 +21,11 @@ from shmlimit.usage.deadline import Deadline, DeadlineBackend, HostNotFound
 from shmlimit.usage.reading import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from shmlimit.usage.address import Address
     from shmlimit.usage.credential import Presentation
 
-MAX_BODY = 64 * 1024
-"""Bytes; a longer answer is refused as soon as it is seen to be longer."""
 
 _KEEP_ALIVE = 2.0
 """Seconds an idle connection is used again: less than servers keep theirs, or a poll would now and then meet
@@ -45,6 +43,23 @@ def _may_be_logged(_: logging.LogRecord) -> bool:
 # Only what our own exchanges log is dropped: other users of the library in this process keep their lines.
 for _name in ("httpcore.connection", "httpcore.http11"):
     logging.getLogger(_name).addFilter(_may_be_logged)
+
+
+def _never(_: bytes | bytearray) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much of a body is read.
+
+    Attributes:
+        most: Bytes; a longer answer is refused as soon as it is seen to be longer.
+        is_enough: True of what has been read when the rest does not matter.
+    """
+
+    most: int = 64 * 1024
+    is_enough: Callable[[bytes | bytearray], bool] = _never
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +150,7 @@ class Connection:
         presentation: Presentation,
         *,
         with_body: frozenset[int],
+        extent: Extent,
         deadline: float,
         timeout: float,
     ) -> Answer:
@@ -144,6 +160,7 @@ class Connection:
             headers: Constant headers to send besides the usual ones.
             presentation: The secret to present.
             with_body: The statuses whose body is of interest.
+            extent: How much of the body.
             deadline: The instant, on the monotonic clock, at which the exchange must be over.
             timeout: What to call the time allowed in a message, in seconds.
 
@@ -156,7 +173,7 @@ class Connection:
         try:
             self._deadline.start(deadline)
             _exchanging.now = True
-            return self._exchange(headers, presentation, with_body)
+            return self._exchange(headers, presentation, with_body, extent)
         except httpcore.TimeoutException:
             failure = late
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
@@ -166,7 +183,9 @@ class Connection:
             self._one_at_a_time.release()
         raise UsageError(failure)
 
-    def _exchange(self, headers: dict[str, str], presentation: Presentation, with_body: frozenset[int]) -> Answer:
+    def _exchange(
+        self, headers: dict[str, str], presentation: Presentation, with_body: frozenset[int], extent: Extent
+    ) -> Answer:
         address, target = self._address, self._address.target
         if presentation.query:
             target += ("&" if "?" in target else "?") + presentation.query
@@ -198,21 +217,23 @@ class Connection:
             answer = Answer(response.status, received)
             if response.status not in with_body:
                 return answer
-            return self._with_body(answer, response)
+            return self._with_body(answer, response, extent)
 
-    def _with_body(self, answer: Answer, response: httpcore.Response) -> Answer:
+    def _with_body(self, answer: Answer, response: httpcore.Response, extent: Extent) -> Answer:
         encoding = ", ".join(answer.headers.get("content-encoding", [])).strip().lower()
         if encoding not in {"", "identity"}:
             return Answer(answer.status, answer.headers, failure="the answer is compressed, which was not asked for")
-        too_long = Answer(answer.status, answer.headers, failure=f"the answer is longer than {MAX_BODY} bytes")
+        too_long = Answer(answer.status, answer.headers, failure=f"the answer is longer than {extent.most} bytes")
         declared = answer.header("content-length")
-        if declared is not None and declared.isdecimal() and int(declared) > MAX_BODY:
+        if declared is not None and declared.isdecimal() and int(declared) > extent.most:
             return too_long
         body = bytearray()
         for chunk in response.iter_stream():
             body += chunk
-            if len(body) > MAX_BODY:
+            if len(body) > extent.most:
                 return too_long
+            if extent.is_enough(body):
+                break  # the rest may never come; the connection is closed with it
         return Answer(answer.status, answer.headers, bytes(body))
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from typing import Final, Literal, Protocol
 
-Format = Literal["json", "prometheus", "headers"]
+Format = Literal["json", "prometheus", "headers", "events"]
 
 
 class _Absent(enum.Enum):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shmlimit.usage.document import ABSENT, Document, Format
+from shmlimit.usage.events import EventsDocument
 from shmlimit.usage.exposition import MetricsDocument
 from shmlimit.usage.moment import find_timestamps, parse_timestamp
 from shmlimit.usage.pointer import JsonDocument
@@ -26,6 +27,7 @@ _FORMATS: Mapping[Format, type[JsonDocument | MetricsDocument | HeadersDocument]
     "json": JsonDocument,
     "prometheus": MetricsDocument,
     "headers": HeadersDocument,
+    "events": EventsDocument,
 }
 
 
@@ -80,7 +82,7 @@ class Fields:
 
     Attributes:
         answer_format: How the answer is read.
-        in_flight: Locators of the count, to be added up.
+        in_flight: Locators of the count, to be added up; those after a "-" are subtracted.
         limit: Locator of the upstream's limit, or the limit itself, or None.
         hard_cap: The same for its hard cap.
         blocked_until: Locator of the end of a block, or None.
@@ -106,13 +108,15 @@ class Fields:
         """
         document = self._document(body, headers)
         count = 0.0
-        for locator in self.in_flight:
+        for term in self.in_flight:
+            locator = term.removeprefix("-")
             value = document.find(locator)
             if value is ABSENT:
                 raise UsageError(f"{document.name(locator)} is missing")
-            count += _number(value, document.name(locator))
-        if not math.isfinite(count):
-            raise UsageError("the sum of the in_flight fields is not finite")
+            number = _number(value, document.name(locator))
+            count += -number if term.startswith("-") else number
+        if not math.isfinite(count) or count < 0:
+            raise UsageError(f"the in_flight fields make {count:.6g}, not a finite number of at least 0")
         reason = _shown_text(self._find(document, self.blocked_reason), redact)
         until = self._find(document, self.blocked_until)
         blocked_until = None
@@ -164,6 +168,8 @@ class Fields:
     def _document(self, body: bytes, headers: Mapping[str, list[str]]) -> Document:
         if self.answer_format == "headers":
             return HeadersDocument(headers)
+        if self.answer_format == "events":
+            return EventsDocument(body)
         return MetricsDocument(body) if self.answer_format == "prometheus" else JsonDocument(body)
 
     @staticmethod

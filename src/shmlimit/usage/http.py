@@ -22,6 +22,7 @@ from shmlimit.usage.argument import (
 )
 from shmlimit.usage.credential import Credential, Presentation
 from shmlimit.usage.document import Format
+from shmlimit.usage.events import has_event
 from shmlimit.usage.fields import Fields
 from shmlimit.usage.moment import parse_retry_after
 from shmlimit.usage.reading import Usage, UsageError
@@ -31,9 +32,12 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from shmlimit.usage.connection import Answer, Connection
+    from shmlimit.usage.connection import Answer, Connection, Extent
 
 Counts = Literal["requests", "weight"]
+
+# Bytes of a page of metrics, which tells of everything that a server does; of other answers much less is read.
+_METRICS_MAX = 1024 * 1024
 
 
 class HttpUsage:
@@ -46,8 +50,9 @@ class HttpUsage:
 
     Args:
         url: The endpoint: https, or http to this machine.
-        in_flight: Locator of the count, or a list of locators to add up. A locator is a JSON pointer; a
-            metric name with optional label matchers, whose series are added up; or a response header's name.
+        in_flight: Locator of the count, or a list of locators to add up; one with a "-" before it is subtracted, as in
+            ["/limit", "-/remaining"]. A locator is a JSON pointer; a metric name with optional label matchers, whose
+            series are added up; or a response header's name.
         limit: Locator of the upstream's limit, or the limit itself. None: the upstream does not say.
         hard_cap: The same for the count above which the upstream refuses.
         blocked_until: Locator of the time (ISO 8601 or epoch seconds) until which nothing is served.
@@ -58,7 +63,8 @@ class HttpUsage:
         auth: Where the key is kept and how it is presented: "bearer:env:NAME", "header:X-Api-Key:env:NAME",
             "query:api_key:env:NAME" or "basic:env:NAME" (the variable holds user:password), or with
             "file:PATH" in place of "env:NAME". None: no key is sent.
-        format: How answers are read: "json", "prometheus" or "headers".
+        format: How answers are read: "json", "prometheus", "headers", or "events": JSON in the first event of a
+            stream of server-sent events, which is then left.
         counts: What the upstream counts: "requests", or "weight" where requests differ in cost.
         headers: Constant headers to send; no secrets.
         timeout: Seconds that one poll may take in all, above 0.
@@ -190,6 +196,7 @@ class HttpUsage:
                 self._headers,
                 presentation,
                 with_body=frozenset({200, *self._blocked_status}),
+                extent=self._extent(),
                 deadline=deadline,
                 timeout=self._timeout,
             )
@@ -198,6 +205,13 @@ class HttpUsage:
             failure = error
         failure.__traceback__ = failure.__context__ = failure.__cause__ = None
         return failure
+
+    def _extent(self) -> Extent:
+        from shmlimit.usage.connection import Extent
+
+        if self._fields.answer_format == "prometheus":
+            return Extent(_METRICS_MAX)
+        return Extent(is_enough=has_event) if self._fields.answer_format == "events" else Extent()
 
     def _open(self) -> Connection:
         if self._connection is None or self._connection_pid != os.getpid():
