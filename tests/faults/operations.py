@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 from typing import ClassVar
@@ -10,6 +11,8 @@ import shmlimit
 from shmlimit import AcquireTimeout, Limiter, Permit, poller, segment
 from shmlimit.cli import main
 from shmlimit.usage import Usage
+
+_PR_SET_DUMPABLE = 4
 
 LIMIT = 2
 SLOTS = 16
@@ -168,7 +171,12 @@ class Poll(Park):
         self.attachment = segment.attach(self.name)
 
     def run(self) -> None:
-        if code := poller.run(self.name, source=self):
+        try:
+            code = poller.run(self.name, source=self)
+        finally:
+            # A poller's memory is private, and so are its descriptors in procfs.
+            ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 1)
+        if code:
             raise CommandFailed(f"{code}")
 
     def get_usage(self) -> Usage:
