@@ -31,6 +31,8 @@ def complaint(fault: Fault, name: str, outcome: dict[str, Any], stderr: str) -> 
     if not outcome["kinds"]:
         return ""
     kind, message = outcome["kinds"][0], outcome["message"]
+    if fault.error == "EINTR" and outcome["where"][-1].startswith("_core."):
+        return f"an interrupted call is to be made again: {kind}: {message}"
     if kind == "CommandFailed":
         lines = stderr.splitlines()
         return "" if lines and all("shmlimit" in line for line in lines) else f"says {stderr!r}"

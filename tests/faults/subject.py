@@ -146,5 +146,6 @@ def _act(operation: Operation, calls: list[str], test: socket.socket) -> None:
 
 
 def _mark(is_disturbed: bool) -> None:
+    """Where what may be disturbed begins, and where it ends."""
     if is_disturbed:
         os.getsid(0)

@@ -29,7 +29,7 @@ def _raw_clone() -> int:
 
 
 def _spawn_and_hold(name: str, way: str) -> None:
-    """Hold a permit, and start a program that outlives this process."""
+    """Hold a permit, and start a process that outlives this one."""
     limiter = Limiter(name)
     permit = limiter.acquire()
     command = [sys.executable, "-I", "-S", "-c", _SLEEPER]
@@ -41,10 +41,14 @@ def _spawn_and_hold(name: str, way: str) -> None:
     elif way == "subprocess":
         pid = subprocess.Popen(command, stdout=writer, close_fds=False).pid
     else:
-        pid = os.fork() if way == "fork" else _raw_clone()
+        pid = _raw_clone() if way == "clone" else os.fork()
         if not pid:
             os.dup2(writer, 1)
-            os.execv(command[0], command)
+            if way != "fork without exec":
+                os.execv(command[0], command)
+            os.write(1, b"s")
+            os.read(0, 1)
+            os._exit(0)
     os.close(writer)
     assert os.read(reader, 1) == b"s"
     say(pid)
@@ -52,8 +56,8 @@ def _spawn_and_hold(name: str, way: str) -> None:
     say(permit.release())
 
 
-@pytest.mark.parametrize("way", ["posix_spawn", "subprocess", "fork", "clone"])
-def test_a_program_started_in_any_way_does_not_keep_a_killed_holders_permit(name: str, way: str) -> None:
+@pytest.mark.parametrize("way", ["posix_spawn", "subprocess", "fork", "fork without exec", "clone"])
+def test_a_process_made_in_any_way_does_not_keep_a_killed_holders_permit(name: str, way: str) -> None:
     if way == "clone" and _SYS_CLONE is None:
         pytest.skip(f"the number of clone() is not known here for {os.uname().machine}")
     limiter = Limiter(name, limit=1, cooldown=0)
