@@ -27,7 +27,7 @@ TIERS = {
     "stepper": ("tests/stepper", *_SHORT),
     "property": ("tests/property", *_SHORT),
     "storm": ("tests/storm", *_SHORT),
-    "faults": ("tests/faults", "tests/namespaces", *_SHORT),
+    "faults": ("tests/faults", "tests/namespaces", "-n4"),
     "python": ("tests/limiter", "tests/lifecycle", "tests/aio", "tests/poller", "-n4"),
 }
 """What pytest is told for each column of the table, cheapest first: a tier's directory, and how long it may search."""
