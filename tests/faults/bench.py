@@ -42,8 +42,8 @@ class Bench:
         calls: dict[str, int] = first["calls"]
         return {call: count for call, count in calls.items() if call not in OPERATIONS[self.operation].spared}
 
-    def disturb(self, fault: Fault) -> None:
-        """Do it under the fault; an AssertionError if anything is wrong then."""
+    def disturb(self, fault: Fault) -> dict[str, Any]:
+        """What came of it under the fault; an AssertionError if anything is wrong then."""
         try:
             first = self._run(fault)
             wrong = oracle.complaint(fault, self.name, first["outcome"], first["stderr"])
@@ -51,6 +51,8 @@ class Bench:
             assert "Traceback" not in first["stderr"], first["stderr"]
         except AssertionError as error:
             raise AssertionError(f"{self.operation} under {fault}: {error}") from error
+        outcome: dict[str, Any] = first["outcome"]
+        return outcome
 
     def _run(self, fault: Fault | None) -> dict[str, Any]:
         if OPERATIONS[self.operation].is_created:

@@ -6,6 +6,7 @@ faults; a short run those that were once not handled, and a sample of the others
 
 from __future__ import annotations
 
+import errno
 import math
 import random
 import tempfile
@@ -19,7 +20,7 @@ from tests.faults import listener, subject
 from tests.faults.bench import Bench
 from tests.faults.fault import Fault, faults
 from tests.faults.operations import OPERATIONS
-from tests.support.processes import Worker
+from tests.support.processes import Worker, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +73,12 @@ def test_a_call_that_fails_is_a_clean_error_or_none_and_leaves_nothing(
         bench.disturb(fault)
         tried += 1
     print(f"{operation}: {tried} of {len(possible)} faults, seed {seed}")
+
+
+def test_a_wait_whose_futexes_are_denied_ends_with_that_error(worker: Worker, name: str, state: Path) -> None:
+    bench = Bench(worker, "park", name, state)
+    # On a busy machine its few milliseconds may be over before it sleeps.
+    wait_for(lambda: bench.disturb(Fault("futex", "EPERM", 1, lasts=True)).get("errno") == errno.EPERM)
 
 
 def _was_found(operation: str, fault: Fault) -> bool:
