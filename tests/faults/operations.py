@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import sys
 from typing import ClassVar
 
 import shmlimit
-from shmlimit import AcquireTimeout, Limiter, Permit, poller, segment
+from shmlimit import AcquireTimeout, Limiter, LimiterNotFound, Permit, poller
 from shmlimit.cli import main
 from shmlimit.usage import Usage
 
@@ -159,29 +160,46 @@ class StartPoller(Acquire):
         self.limiter._start_poller()
 
 
+class _EnoughPolls(BaseException):
+    """Ends a poller as an interrupt from the keyboard does."""
+
+
+def _end(*_: object) -> None:
+    raise _EnoughPolls
+
+
 class Poll(Park):
-    """A poller's whole life: one poll, during which the segment is retired."""
+    """A poller's life: one poll, and the sleep after it, out of which a signal comes."""
 
     min_interval = 0.001
+    has_polled = False
 
     def prepare(self) -> None:
         super().prepare()
         _, is_queued = self.limiter._enter(1, 0, 0, None)
         assert is_queued
-        self.attachment = segment.attach(self.name)
 
     def run(self) -> None:
+        code = 0
+        signal.signal(signal.SIGALRM, _end)
+        if self.has_polled:
+            signal.setitimer(signal.ITIMER_REAL, 0.02)  # the next poll is due a second after the last
         try:
             code = poller.run(self.name, source=self)
+        except (_EnoughPolls, LimiterNotFound):
+            # A name that is not found is taken for gone for ever, and the limiter with it.
+            pass
         finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
             # A poller's memory is private, and so are its descriptors in procfs.
             ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 1)
         if code:
             raise CommandFailed(f"{code}")
 
     def get_usage(self) -> Usage:
-        self.attachment.retire()
-        return Usage(concurrent_sessions=0)
+        self.has_polled = True
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        return Usage(concurrent_sessions=LIMIT)
 
 
 class Run(Operation):
