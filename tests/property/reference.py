@@ -191,11 +191,11 @@ class Reference:
 
     def reap(self, overdue: int = 0) -> None:
         """Take back from the dead, and what was last touched before `overdue`."""
+        self._bury(self.dead)
         for place in self.all(State.HELD):
             if max(place.admitted, place.touched) < overdue:
                 self._cool(place)
                 self.watchdog += 1
-        self._bury(self.dead)
         self.grant()
 
     def grant(self) -> None:
