@@ -49,6 +49,8 @@ def test_todays_part_of_the_mutants_is_killed(seconds: float | None, tmp_path: P
     killers = table.killers()
     first = int(time.time() // 86400) * 7 % len(MUTANTS)
     for mutant in MUTANTS[first:] + MUTANTS[:first]:
+        if not killers[mutant.name]:
+            continue  # no tier has judged it yet
         tier = killers[mutant.name][0]
         with Trial(mutant, tmp_path) as trial:
             verdict = trial.judge(tier)
