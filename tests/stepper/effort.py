@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tests.stepper.way import Arrival
 
 _SAMPLE = 6
+_SAMPLE_LONG = 100
 _AT_LEAST = 3
 _FEW = 3
 
@@ -33,15 +34,28 @@ class Effort:
     seconds: float | None
     seed: int
 
-    def choose(self, way: Sequence[Arrival]) -> Iterator[Arrival]:
-        """Between two changes of the state all instructions leave the same: the first of each goes first."""
+    def ends(self, way: Sequence[Arrival]) -> Iterator[Arrival]:
+        """Where to kill: between two changes of the state all instructions leave the same, the first of each will do.
+
+        Some of the others too, lest something counts that is not in the state; in a given time, as many as fit.
+        """
+        if self.seconds is not None:
+            yield from self.stops(way)
+            return
         order = random.Random(self.seed)
         first = firsts(way)
         order.shuffle(first)
+        yield from first
+        yield from order.sample(way, min(_SAMPLE_LONG if self.is_long else _SAMPLE, len(way)))
+
+    def stops(self, way: Sequence[Arrival]) -> Iterator[Arrival]:
+        """Where to stop: everywhere, for what it has read before differs; the first of each state goes first."""
         if self.seconds is None and not self.is_long:
-            yield from first
-            yield from order.sample(way, min(_SAMPLE, len(way)))
+            yield from self.ends(way)
             return
+        order = random.Random(self.seed)
+        first = firsts(way)
+        order.shuffle(first)
         others = sorted(set(way) - set(first))
         order.shuffle(others)
         end = time.monotonic() + (self.seconds or float("inf"))

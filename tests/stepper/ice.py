@@ -35,7 +35,7 @@ class Ice:
             if is_stopped:
                 self._work_around_it()
             else:
-                self._stage.nursery.end()
+                self._stage.nursery.finish()
             self._world.recover(self._stage.operation.limit, by_reap=True)
             return is_stopped
 
@@ -62,6 +62,8 @@ class Ice:
         world.make_way()
         worked += self._crew.hear()
         assert "outcome" in heard, f"it went on, and {heard}"
-        last = self._stage.nursery.end()
+        last = self._stage.nursery.give_back()
         assert not any(last["lost"]), "its permit was lost"
+        assert not world.kept_by_others(), "it lives on, done with everything, and keeps a slot"
+        self._stage.nursery.end()
         self._crew.check(worked + [tuple(last["held"])] * len(last["lost"]), limit)

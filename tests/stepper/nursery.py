@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shmlimit import _core
+from shmlimit import LimiterNotFound, _core
 from tests.stepper import way
 from tests.stepper.arms import Arms
 from tests.stepper.operation import Doomed
@@ -99,12 +99,20 @@ class Nursery:
         os.kill(self._pid, signal.SIGSTOP)
         return self.hear()
 
-    def end(self) -> dict[str, Any]:
-        """After its outcome: let it give back what it holds, and end."""
+    def give_back(self) -> dict[str, Any]:
+        """After its outcome: let it give back what it holds, and live on."""
         self._worker.say()
-        last = self.hear()
+        return self.hear()
+
+    def end(self) -> None:
+        """After it gave back what it held: let it end."""
+        self._worker.say()
         self.hear()
-        return last
+
+    def finish(self) -> None:
+        """After its outcome: let it give back what it holds, and end."""
+        self.give_back()
+        self.end()
 
     def close(self) -> None:
         """End it, and with it whatever process is on its way."""
@@ -144,7 +152,10 @@ def _be_doomed(order: dict[str, Any], arms: Arms) -> None:
     operation.prepare(doomed)
     say({"pid": os.getpid()})
     hear()
-    found = _act(operation, doomed, order, arms)
+    try:
+        found = _act(operation, doomed, order, arms)
+    except LimiterNotFound as error:
+        found = error
     held_from = time.monotonic_ns()
     if isinstance(found, _core.Permit):
         doomed.permits.append(found)
@@ -155,6 +166,7 @@ def _be_doomed(order: dict[str, Any], arms: Arms) -> None:
     for permit in doomed.permits:
         permit.release()
     say({"lost": lost, "held": [held_from, held_until]})
+    hear()
     os._exit(0)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from shmlimit import Limiter, Permit, SegmentOrphaned, segment
+from shmlimit import Limiter, LimiterNotFound, Permit, SegmentOrphaned, segment
 from tests.stepper.operation import LIMIT, SLOTS
 
 
@@ -20,6 +20,28 @@ class Place:
 
     def _open(self) -> Limiter:
         return Limiter(self.name, limit=LIMIT, cooldown=0, slots=SLOTS)
+
+    def visit(self, limit: int) -> Limiter | None:
+        """Open it while somebody is stopped in making or removing it; None: it is being removed.
+
+        Returns:
+            A limiter that is none of his: he may not take its name away.
+        """
+        try:
+            limiter = self._open()
+        except LimiterNotFound:
+            return None
+        if self._user is None or not segment.is_named(self.name, self._user._attachment):
+            permits = _all_of(limiter)
+            assert len(permits) == limit, f"{len(permits)} permits can be had, the limit is {limit}"
+            for permit in permits:
+                assert permit.release()
+            return limiter
+        limiter.close()
+        return None
+
+    def check_named(self, limiter: Limiter) -> None:
+        assert segment.is_named(self.name, limiter._attachment), "the name of another limiter was taken away"
 
     def recover(self, limit: int, *, by_reap: bool) -> None:
         """Whoever opens the name has a whole limiter; with the one that was there, never more than the limit."""

@@ -33,7 +33,7 @@ class Stage:
         # The first time differs: slots are used that never were before.
         self.play(None)
         assert "outcome" in self.nursery.hear()
-        self.nursery.end()
+        self.nursery.finish()
         self.world.recover(self.operation.limit, by_reap=True)
 
     def way(self, *, in_python: bool = False) -> list[Arrival]:
@@ -52,7 +52,7 @@ class Stage:
         self.nursery.walk(self.world.name, self.operation, in_python=in_python)
         self._let_play()
         assert "outcome" in self.nursery.hear()
-        self.nursery.end()
+        self.nursery.finish()
         return self.nursery.walked()
 
     def play(self, at: Arrival | None, signal_there: int = signal.SIGKILL) -> None:
@@ -84,7 +84,7 @@ class Stage:
         self.play(at)
         heard = self.nursery.hear()
         if "outcome" in heard:
-            self.nursery.end()
+            self.nursery.finish()
         return heard.get("gone") == -signal.SIGKILL
 
     def kill_asleep(self, *, by_reap: bool) -> None:

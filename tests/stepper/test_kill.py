@@ -23,7 +23,7 @@ def test_a_death_at_any_instruction_loses_nothing_and_leaves_nothing(
     with World(name) as world:
         stage = Stage(nursery, world, operation)
         way = stage.way()
-        deaths = [stage.kill(arrival, by_reap=by_reap) for arrival in effort.choose(way) for by_reap in (True, False)]
+        deaths = [stage.kill(arrival, by_reap=by_reap) for arrival in effort.ends(way) for by_reap in (True, False)]
     states = way[-1].state + 1
     print(f"{operation.name}: {len(way)} instructions, {states} states, {sum(deaths)} kills of {len(deaths)} tried")
     assert operation.is_timed or sum(deaths) > len(deaths) / 2, "it seldom comes where it came before"

@@ -19,6 +19,14 @@ _SLOTS_AT = _PARTICIPANTS_AT + 64 * _PARTICIPANTS
 _FREE, _CLAIMED, _WAITING, _HELD, _COOLING = range(5)
 
 
+def _is_kept(word: int) -> bool:
+    return word & 7 in (_CLAIMED, _WAITING, _HELD)
+
+
+def _keeper(word: int) -> int:
+    return word >> 3 & 0x1FFF
+
+
 class World:
     """A limiter with a participant that stays; use it as a context manager."""
 
@@ -60,11 +68,11 @@ class World:
 
     def held_by_others(self) -> dict[int, int]:
         """The slots that are HELD by participants other than this one: index to word."""
-        return {
-            i: word
-            for i, word in enumerate(self.slots())
-            if word & 7 == _HELD and word >> 3 & 0x1FFF != self._participant
-        }
+        return {i: word for i, word in self.kept_by_others().items() if word & 7 == _HELD}
+
+    def kept_by_others(self) -> dict[int, int]:
+        """The slots that are CLAIMED, WAITING or HELD by participants other than this one: index to word."""
+        return {i: word for i, word in enumerate(self.slots()) if _is_kept(word) and _keeper(word) != self._participant}
 
     def participants(self) -> int:
         """How many entries of the participants' table are not free."""
@@ -126,7 +134,7 @@ class World:
         """Nobody holds or waits, no slot names anybody, and nobody else is attached."""
         wait_for(lambda: not self.attachment.snapshot()[0]["in_flight_milli"])
         self.check(0)
-        assert not [word for word in self.slots() if word & 7 in (_CLAIMED, _WAITING, _HELD)]
+        assert not [word for word in self.slots() if _is_kept(word)]
         assert self.participants() == 1 + self.others
 
     def __enter__(self) -> Self:
