@@ -31,7 +31,7 @@ class Place:
             limiter = self._open()
         except LimiterNotFound:
             return None
-        if self._user is None or not segment.is_named(self.name, self._user._attachment):
+        if self._user is None or not self._is_named(self._user):
             permits = _all_of(limiter)
             assert len(permits) == limit, f"{len(permits)} permits can be had, the limit is {limit}"
             for permit in permits:
@@ -41,7 +41,11 @@ class Place:
         return None
 
     def check_named(self, limiter: Limiter) -> None:
-        assert segment.is_named(self.name, limiter._attachment), "the name of another limiter was taken away"
+        assert self._is_named(limiter), "the name of another limiter was taken away"
+
+    def _is_named(self, limiter: Limiter) -> bool:
+        assert limiter._attachment is not None
+        return segment.is_named(self.name, limiter._attachment)
 
     def recover(self, limit: int, *, by_reap: bool) -> None:
         """Whoever opens the name has a whole limiter; with the one that was there, never more than the limit."""

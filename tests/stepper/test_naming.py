@@ -55,7 +55,7 @@ def test_a_stop_while_a_name_is_given_or_taken_harms_nobody_who_comes_meanwhile(
 ) -> None:
     stage = Stage(nursery, place, operation)
     way = stage.way(in_python=in_python)
-    stops = []
+    stops: list[bool] = []
     for arrival in effort.stops(way):
         # Whoever comes meanwhile takes the private file of a stopped creator for abandoned, or leaves it alone.
         age = -1.0 if len(stops) % 2 else 60.0
