@@ -20,6 +20,13 @@ void act_release(struct actor *p)
         CHECK(limiter_release(&p->l, &p->held));
     p->holds = false;
 }
+/* And its cooldown is over before anybody has queued: whoever queues now has to find that. */
+void act_release_and_cool(struct actor *p)
+{
+    act_release(p);
+    if (!admission_has_waiters(load64(&p->l.header->admission.word)))
+        fake_os.now_us += 1000;
+}
 void act_try_and_release(struct actor *p)
 {
     act_try(p);
@@ -115,6 +122,13 @@ void act_join_and_try(struct actor *p)
 
     CHECK_EQUAL(participants_join(&p->l, &fault), SHMLIMIT_OK);
     act_try(p);
+}
+void act_join_and_part(struct actor *p)
+{
+    struct fault fault;
+
+    CHECK_EQUAL(participants_join(&p->l, &fault), SHMLIMIT_OK);
+    act_part(p);
 }
 /* What limiter_reap does, for the entries that anybody here uses. */
 void act_sweep_entries(struct actor *p)

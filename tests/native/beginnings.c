@@ -69,6 +69,13 @@ void a_release_cools(void)
     limiter_set_cooldown(&actors[C].l, 1000);
     fake_os.now_us += 10;
 }
+void b_holds_all_and_its_release_cools(void)
+{
+    begin(1);
+    limiter_set_cooldown(&actors[C].l, 1000);
+    fake_os.now_us += 10;
+    act_try(&actors[B]);
+}
 void every_slot_taken_and_three_cooled(void)
 {
     struct permit permits[SLOTS - 2];

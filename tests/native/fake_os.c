@@ -29,8 +29,10 @@ static struct fake_lock *lock_on(int64_t byte)
 
 int os_lock(int fd, int64_t byte)
 {
-    struct fake_lock *lock = lock_on(byte);
+    struct fake_lock *lock;
 
+    STEP();
+    lock = lock_on(byte);
     if (lock)
         return lock->fd == fd;
     for (int i = 0; i < FAKE_LOCKS; i++)
@@ -43,15 +45,19 @@ int os_lock(int fd, int64_t byte)
 
 int os_lock_is_held(int fd, int64_t byte)
 {
-    struct fake_lock *lock = lock_on(byte);
+    struct fake_lock *lock;
 
+    STEP();
+    lock = lock_on(byte);
     return lock && lock->fd != fd;
 }
 
 int os_unlock(int fd, int64_t byte)
 {
-    struct fake_lock *lock = lock_on(byte);
+    struct fake_lock *lock;
 
+    STEP();
+    lock = lock_on(byte);
     if (lock && lock->fd == fd)
         lock->fd = 0;
     return 0;

@@ -1,4 +1,5 @@
 /* fake_os.h - an operating system that stands still: the clock is set by hand, a futex wait never sleeps, locks are a table.
+ * A call for a lock is a step, as an access to shared memory is.
  * Linked in place of csrc/os.c. For one thread. */
 #ifndef FAKE_OS_H
 #define FAKE_OS_H

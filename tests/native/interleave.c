@@ -108,6 +108,15 @@ static void check_what_they_hold(void)
     }
 }
 
+/* A lock on an entry that is not one's own keeps it from everybody. */
+static void check_locks(void)
+{
+    for (int i = 0; i < FAKE_LOCKS; i++)
+        for (int j = 0; j < ACTORS && fake_os.locks[i].fd; j++)
+            if (fake_os.locks[i].fd == actors[j].l.fd)
+                CHECK_EQUAL(fake_os.locks[i].byte, LOCK_BASE + actors[j].l.index);
+}
+
 static void settle_up(void)
 {
     struct limiter *l = &actors[INSPECTOR].l;
@@ -115,6 +124,7 @@ static void settle_up(void)
 
     check_no_waiter_is_forgotten();
     check_what_they_hold();
+    check_locks();
     for (int i = 0; i < ACTORS; i++)
         if (!actors[i].dead) {
             act_release(&actors[i]);
@@ -244,6 +254,8 @@ static void nothing_goes_wrong_between_two_processes(void)
         {"sweep | sweep, be another in its entry", a_dead_holder, act_sweep, act_sweep_and_be_another, false, false},
         {"release | sweep, a dead waiter", a_dead_waiter, act_release, act_sweep, false, false},
         {"release | enter, a dead waiter", a_dead_waiter, act_release, act_enter, false, false},
+        {"enter | release that has cooled", b_holds_all_and_its_release_cools, act_enter, act_release_and_cool, false, true},
+        {"join and try | join and part", a_and_b_have_not_joined, act_join_and_try, act_join_and_part, false, false},
         {"join and try | sweep", a_has_not_joined, act_join_and_try, act_sweep_entries, false, false},
         {"sweep | sweep, dead entries", a_dead_holder, act_sweep_entries, act_sweep_entries, false, false},
         {"join and try | join and try", a_and_b_have_not_joined, act_join_and_try, act_join_and_try, false, false},

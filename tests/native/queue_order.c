@@ -1,6 +1,7 @@
 /* queue_order.c - who is next: priority, since, arrival; nobody overtakes; what changes of the limit do. Linked with fake_os.c. */
 #include "check.h"
 #include "fake_os.h"
+#include "park.h"
 #include "queue.h"
 #include "scratch.h"
 
@@ -9,9 +10,9 @@
 static struct limiter people[PEOPLE];
 static struct permit permits[PEOPLE], held[4];
 
-static void begin(uint32_t limit)
+static void begin_with(uint32_t slots, uint32_t limit)
 {
-    struct segment_settings settings = SCRATCH_SETTINGS(8, limit);
+    struct segment_settings settings = SCRATCH_SETTINGS(slots, limit);
 
     scratch_segment(&settings);
     fake_os = (struct fake_os){.now_us = 1000000000};
@@ -20,6 +21,8 @@ static void begin(uint32_t limit)
         scratch_attach(&people[i]);
     }
 }
+
+static void begin(uint32_t limit) { begin_with(8, limit); }
 
 static void end(void)
 {
@@ -261,6 +264,30 @@ static void a_time_out_leaves_no_trace(void)
 }
 
 /* ---- The dead in the queue. */
+static void a_drowsy_waiter_is_woken_when_it_becomes_the_head(void)
+{
+    enum { CROWD = 12 };
+    struct permit crowd[CROWD];
+    struct slot *last;
+    uint32_t wake;
+
+    begin_with(16, 1);
+    fill(1);
+    for (int i = 0; i < CROWD; i++)
+        CHECK_EQUAL(scratch_enter(&people[1], 1000, &crowd[i]), SHMLIMIT_QUEUED);
+    last = &people[1].slots[crowd[CROWD - 1].slot];
+    CHECK_EQUAL(park_look(&people[1], &crowd[CROWD - 1], false), SHMLIMIT_QUEUED); /* its first tick: it drowses */
+    wake = load32(&last->wake);
+    for (int i = 0; i < CROWD - 1; i++) {
+        CHECK_EQUAL(load32(&last->wake), wake);
+        CHECK_EQUAL(limiter_leave(&people[1], &crowd[i]), SHMLIMIT_OK);
+    }
+    CHECK_EQUAL(load32(&last->wake), wake + 1);
+    CHECK_EQUAL(limiter_leave(&people[1], &crowd[CROWD - 1]), SHMLIMIT_OK);
+    CHECK(limiter_release(&people[0], &held[0]));
+    end();
+}
+
 static void kill_(int i)
 {
     fake_os_drop(people[i].fd);
@@ -328,6 +355,7 @@ int main(int argc, char **argv)
         PROPERTY(raising_the_limit_admits_as_many_as_fit),
         PROPERTY(lowering_the_limit_evicts_nobody_and_admits_nobody_until_it_fits),
         PROPERTY(a_time_out_leaves_no_trace),
+        PROPERTY(a_drowsy_waiter_is_woken_when_it_becomes_the_head),
         PROPERTY(a_dead_head_is_not_admitted),
         PROPERTY(a_dead_head_that_does_not_fit_keeps_nobody_out),
         PROPERTY(a_dead_waiter_above_the_limit_keeps_nobody_out),

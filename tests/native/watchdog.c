@@ -149,6 +149,24 @@ static void a_late_release_changes_nothing(void)
     end();
 }
 
+static void a_late_release_does_not_lengthen_the_next_ones_cooldown(void)
+{
+    struct permit late;
+
+    begin_watched();
+    late = held[0];
+    pass(TIMEOUT_US);
+    CHECK_EQUAL(sweep(&other), 1);
+    pass(COOLDOWN_US);
+    hold_again(&late);
+    CHECK(!limiter_release(&me, &late));
+    CHECK_EQUAL(limiter_set_cooldown(&me, COOLDOWN_US / 2), SHMLIMIT_OK);
+    release(0);
+    pass(COOLDOWN_US / 2);
+    CHECK(may_enter());
+    end();
+}
+
 static void without_a_time_out_nothing_is_taken_back(void)
 {
     begin(1);
@@ -170,6 +188,7 @@ int main(int argc, char **argv)
         PROPERTY(a_waiter_that_was_stopped_until_its_permit_was_overdue_queues_again_in_its_turn),
         PROPERTY(such_a_waiter_is_admitted_at_once_where_there_is_room_again),
         PROPERTY(a_late_release_changes_nothing),
+        PROPERTY(a_late_release_does_not_lengthen_the_next_ones_cooldown),
         PROPERTY(without_a_time_out_nothing_is_taken_back),
     };
 
