@@ -23,12 +23,13 @@ PYTHON_LAYERS = [
     {"controls", "relay", "standing", "loop_queue", "loops", "holding", "limited", "limiter"},
     {""},  # the package itself
     {"usage", "refusal"},
-    {"poller", "emulate", "httpx"},
+    {"poller", "emulate", "transport"},
+    {"httpx", "httpx2"},
     {"demo"},
     {"cli"},
 ]
 # What a program that only limits must not pay for, at import.
-HEAVY = {"httpx", "click", "rich", "starlette", "uvicorn", "subprocess", "asyncio", "multiprocessing"}
+HEAVY = {"httpx", "httpx2", "click", "rich", "starlette", "uvicorn", "subprocess", "asyncio", "multiprocessing"}
 
 C_LAYERS = [
     ["atomic.h", "words.h", "host", "patience"],

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from shmlimit import AcquireTimeout, NeverAdmissible
-from shmlimit.httpx import AsyncLimitedTransport, LimitedTransport, PermitTimeout, _Held
+from shmlimit.httpx import AsyncLimitedTransport, LimitedTransport, PermitTimeout
+from shmlimit.transport import _Held
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
