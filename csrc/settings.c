@@ -98,6 +98,20 @@ enum shmlimit_status limiter_pause(struct limiter *l, uint64_t until_us, bool ex
     return pause_until(l, until_us, extend_only);
 }
 
+enum shmlimit_status limiter_end_pause(struct limiter *l, uint64_t until_us)
+{
+    enum shmlimit_status status;
+
+    patience_begin();
+    if ((status = attach_ready(l)) != SHMLIMIT_OK)
+        return status;
+    /* exactly this pause -> 0: one that a person or a 429 has put in its place stands. Crash: before: it ends by itself;
+     * after: it has ended. */
+    if (!cas64(&l->header->settings.paused_until_us, until_us, 0))
+        return SHMLIMIT_OK;
+    return take_effect(l);
+}
+
 static uint32_t held_milli(const struct limiter *l)
 {
     uint64_t sum = 0;

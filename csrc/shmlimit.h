@@ -196,6 +196,7 @@ enum shmlimit_status limiter_reset(struct limiter *l); /* ends a pause, restores
 enum shmlimit_status limiter_set_cooldown(struct limiter *l, uint64_t cooldown_us);
 enum shmlimit_status limiter_set_slot_timeout(struct limiter *l, uint64_t timeout_us);
 enum shmlimit_status limiter_pause(struct limiter *l, uint64_t until_us, bool extend_only);
+enum shmlimit_status limiter_end_pause(struct limiter *l, uint64_t until_us); /* only if it is this very pause */
 /* A 429: pauses until until_us at least and lowers the limit by one, unless the permit was admitted before the
  * last reduction. permit NULL: unknown. *reduced says whether it did. */
 enum shmlimit_status limiter_report_refusal(struct limiter *l, const struct permit *permit, uint64_t until_us, bool *reduced);

@@ -155,6 +155,7 @@ cdef extern from "shmlimit.h" nogil:
     shmlimit_status limiter_set_cooldown(limiter *l, uint64_t cooldown_us)
     shmlimit_status limiter_set_slot_timeout(limiter *l, uint64_t timeout_us)
     shmlimit_status limiter_pause(limiter *l, uint64_t until_us, bint extend_only)
+    shmlimit_status limiter_end_pause(limiter *l, uint64_t until_us)
     ctypedef bint c_bool "bool"
     shmlimit_status limiter_report_refusal(limiter *l, const permit *permit, uint64_t until_us, c_bool *reduced)
 

@@ -285,6 +285,10 @@ cdef class Attachment:
     def pause(self, uint64_t until_us, *, bint extend_only=False) -> None:
         self.check(limiter_pause(&self.c, until_us, extend_only))
 
+    def end_pause(self, uint64_t until_us) -> None:
+        """End the pause that was set until exactly then; another one stands."""
+        self.check(limiter_end_pause(&self.c, until_us))
+
     def report_refusal(self, uint64_t until_us, Permit permit) -> bool:
         """Pause until then at least, and lower the limit by one unless the permit is of the last overshoot."""
         cdef c_bool reduced = False

@@ -1,7 +1,8 @@
 """What a refusal is about: only one for concurrency says anything of the sessions in flight.
 
-A rule is a dict: "is" names the kind; "status", "header" (its presence, or with "value" a pattern that it matches) and
-"body" (a pattern found in it) are conditions, all of which must hold. The first rule that holds decides.
+A rule is a dict: "is" names the kind; "status", "header" (its presence, or with "value" a pattern found in it) and
+"body" (a pattern found in it) are conditions, all of which must hold. The first rule that holds decides. Case does not
+count.
 """
 
 from __future__ import annotations
@@ -25,22 +26,29 @@ class Refusal(Enum):
     """The upstream has too much to do, from whomever."""
     EDGE = "edge"
     """Something before the upstream refused it."""
+    ACCOUNT = "account"
+    """The account serves nothing for now: suspended, unpaid, out of credit."""
 
 
 # How much of a refusal's body is looked at: those that were seen are below 1 KiB.
 BODY_MAX = 65536
-STATUSES = frozenset({429, 503, 529})
+STATUSES = frozenset({402, 403, 429, 503, 529})
 """Answers with another status are no refusals."""
 
 # For providers of whom nothing is known. A 429 without a word about concurrency is taken for a rate limit: counted as
 # concurrency it would lower the limit for everybody, and most 429s of most providers are rate limits.
 GENERIC_RULES: tuple[dict[str, Any], ...] = (
     {"header": "cf-mitigated", "is": "edge"},
+    {"status": 402, "is": "account"},
     {"status": 503, "is": "overload"},
     {"status": 529, "is": "overload"},
-    {"body": r"concurren|parallel (request|session|job)s?|simultaneous|in[- ]flight", "is": "concurrency"},
-    {"body": r"overload|server (is )?busy|try again shortly|at capacity", "is": "overload"},
-    {"is": "rate"},
+    {
+        "status": 429,
+        "body": r"concurren|parallel (request|session|job)s?|simultaneous|in[- ]flight",
+        "is": "concurrency",
+    },
+    {"status": 429, "body": r"overload|server (is )?busy|try again shortly|at capacity", "is": "overload"},
+    {"status": 429, "is": "rate"},
 )
 _KEYS = frozenset({"is", "status", "header", "value", "body"})
 

@@ -196,7 +196,9 @@ def test_a_segment_of_garbage_is_a_failure_of_one_line(name: str, say: Say, comm
 
 def test_presets_lists_the_providers(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["presets"]) == 0
-    assert "umans\n  https://" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "umans\n  https://" in out
+    assert "ollama" in out
 
 
 def test_version_and_help_succeed(capsys: pytest.CaptureFixture[str]) -> None:

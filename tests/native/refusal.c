@@ -133,6 +133,22 @@ static void a_shorter_pause_does_not_end_a_longer_one_unless_told_to(void)
     end();
 }
 
+static void a_pause_is_ended_by_its_own_end_and_no_other(void)
+{
+    uint64_t until_us;
+
+    begin_with(2, 0, 0);
+    until_us = fake_os.now_us + 5000;
+    CHECK_EQUAL(limiter_pause(&me, until_us, true), SHMLIMIT_OK);
+    queue();
+    CHECK_EQUAL(limiter_pause(&other, until_us + 1, false), SHMLIMIT_OK);
+    CHECK_EQUAL(limiter_end_pause(&me, until_us), SHMLIMIT_OK);
+    CHECK_EQUAL(look(), 0);
+    CHECK_EQUAL(limiter_end_pause(&me, until_us + 1), SHMLIMIT_OK);
+    CHECK(is_in());
+    end();
+}
+
 static void resuming_admits_who_waits(void)
 {
     begin_with(2, 0, 0);
@@ -168,6 +184,7 @@ int main(int argc, char **argv)
         PROPERTY(one_overshoot_reduces_once_and_never_below_one),
         PROPERTY(a_pause_admits_nobody_until_its_end),
         PROPERTY(a_shorter_pause_does_not_end_a_longer_one_unless_told_to),
+        PROPERTY(a_pause_is_ended_by_its_own_end_and_no_other),
         PROPERTY(resuming_admits_who_waits),
         PROPERTY(a_retired_segment_admits_nobody_and_still_takes_back),
     };

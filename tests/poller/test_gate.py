@@ -220,7 +220,23 @@ def test_an_upstream_that_says_until_when_it_blocks_pauses_the_limiter(
     assert now.blocked_by == "paused"
     assert now.paused_until == pytest.approx(until, abs=5)
     upstream.more = {"until": time.time() - 3600}
-    upstream.wait_for_polls(1)
+    waiter.permit()
+
+
+def test_a_lifted_block_ends_no_pause_that_a_person_set_since(
+    name: str, upstream: Upstream, hold: Hold, wait: Wait
+) -> None:
+    limiter = create(name, upstream, 1, usage={"blocked_until": "/until"})
+    (permit,) = hold(limiter, 1)
+    upstream.more = {"until": time.time() + 3600}
+    waiter = wait()
+    wait_for(lambda: reading(name).paused)
+    permit.release()
+    limiter.pause(7200)
+    upstream.more = {}
+    upstream.wait_for_polls(2)
+    assert reading(name).paused
+    assert not waiter.is_admitted
     limiter.resume()
     waiter.permit()
 
@@ -242,8 +258,6 @@ def test_a_refused_account_pauses_the_limiter_and_says_why(
     wait_for(lambda: reading(name).cooling == 0)
     assert not waiter.is_admitted
     upstream.fault, upstream.more = None, {}
-    upstream.wait_for_polls(1)
-    limiter.resume()
     waiter.permit()
 
 

@@ -37,6 +37,7 @@ class Segment:
         self.samples: list[tuple[float, int, int]] = []
         self.failures: list[tuple[float, str]] = []
         self.pauses: list[float] = []
+        self.ended_pauses: list[float] = []
         self.reaped = 0
         self.lag: tuple[float, float] | None = None
         self.is_retired = False
@@ -90,6 +91,9 @@ class Segment:
     def pause(self, until_us: int, *, extend_only: bool) -> None:
         assert extend_only, "a person's longer pause must stand"
         self.pauses.append(round(until_us / 1e6 - START, 2))
+
+    def end_pause(self, until_us: int) -> None:
+        self.ended_pauses.append(round(until_us / 1e6 - START, 2))
 
     def snapshot(self) -> tuple[dict[str, Any], list[Any]]:
         return {"sample_t0_us": self.last_sample_us}, []
@@ -368,6 +372,34 @@ def test_a_block_pauses_again_at_each_poll_and_is_logged_once(
     assert [record.getMessage() for record in caplog.records] == [
         "the upstream serves nothing for another 50 s: paused"
     ]
+
+
+@pytest.mark.parametrize("block", [Usage(0, blocked_until=START + 1e9 + 50), UpstreamBlocked("HTTP 403")])
+def test_a_block_that_is_lifted_early_ends_the_pause_that_it_was(
+    segment: Segment, monkeypatch: pytest.MonkeyPatch, block: object
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: segment.clock + 1e9)
+    segment.waiters = 1
+    run(segment, Source(segment, lambda now: block if now < 2 else Usage(0)), 20.0)
+    assert len(segment.pauses) > 1
+    assert segment.ended_pauses == [max(segment.pauses)]
+
+
+def test_no_information_ends_no_pause(segment: Segment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: segment.clock + 1e9)
+    segment.waiters = 1
+    source = Source(segment, lambda now: Usage(0, blocked_until=1e12) if now < 2 else UsageError("down"))
+    run(segment, source, 20.0)
+    assert segment.pauses
+    assert segment.ended_pauses == []
+
+
+def test_a_block_that_has_ended_when_it_was_to_ends_no_pause(segment: Segment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: segment.clock + 1e9)
+    segment.waiters = 1
+    run(segment, Source(segment, Usage(0, blocked_until=START + 1e9 + 2)), 20.0)
+    assert segment.pauses
+    assert segment.ended_pauses == [], "whatever pauses now is another's"
 
 
 def test_a_refused_account_pauses_and_is_a_failed_poll(segment: Segment) -> None:

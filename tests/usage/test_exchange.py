@@ -242,6 +242,22 @@ def test_the_end_of_a_block_is_found_wherever_it_stands(
     assert (error.blocked_until, error.reason) == (until, reason)
 
 
+@pytest.mark.parametrize(
+    ("body", "blocked"),
+    [
+        (b'{"error": {"type": "account_suspended"}}', True),
+        (b"\xff account_suspended", True),
+        (b'{"error": {"message": "invalid API key"}}', False),
+        (b"", False),
+    ],
+)
+def test_a_blocked_status_needs_the_body_that_means_it(serve: Serve, body: bytes, blocked: bool) -> None:
+    options = {"blocked_status": [403], "blocked_body": "account_suspended|cap_abuse"}
+    error = failure(serve, answer(body, status=403), **options)
+    assert isinstance(error, UpstreamBlocked) is blocked
+    assert blocked or str(error) == "HTTP 403"
+
+
 def test_a_blocked_status_that_is_not_listed_is_a_failed_poll(serve: Serve) -> None:
     assert not isinstance(failure(serve, answer(b"", status=403)), UpstreamBlocked)
 

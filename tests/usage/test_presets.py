@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from shmlimit.usage import Usage, UsageError, preset, presets
+from shmlimit.poller import policy
+from shmlimit.usage import UpstreamBlocked, Usage, UsageError, preset, presets, providers
 
 from .hostile_server import answer
 
@@ -33,7 +34,7 @@ ANSWERS = {
     "retell": Known(
         '{"current_concurrency":10,"concurrency_limit":100,"base_concurrency":20,"purchased_concurrency":80,'
         '"concurrency_burst_enabled":true,"concurrency_burst_limit":60}',
-        Usage(10, 100),
+        Usage(10, 100, 60),
     ),
     "featherless": Known(
         ': hello\n\nevent: usage\ndata: {"limit":8,"used_cost":4,"request_count":1,\ndata: "requests":[]}\n\n'
@@ -47,7 +48,8 @@ ANSWERS = {
     ),
     "bolna": Known('{"concurrency":{"max":10,"current":3}}', Usage(3, 10)),
     "firecrawl": Known(
-        '{"success":true,"jobsInQueue":12,"activeJobsInQueue":3,"waitingJobsInQueue":9,"maxConcurrency":5}', Usage(3, 5)
+        '{"success":true,"jobsInQueue":12,"activeJobsInQueue":3,"waitingJobsInQueue":9,"maxConcurrency":5}',
+        Usage(12, 5),
     ),
     "scrapingbee": Known(
         '{"max_api_credit":20000000,"used_api_credit":3704332,"max_concurrency":200,"current_concurrency":1}',
@@ -68,13 +70,13 @@ ANSWERS = {
         Usage(0, 256),
     ),
     "browserstack": Known(
-        '{"parallel_sessions_running":2,"parallel_sessions_max_allowed":5,"queued_sessions":0}',
-        Usage(2, 5),
+        '{"parallel_sessions_running":2,"parallel_sessions_max_allowed":5,"queued_sessions":1}',
+        Usage(3, 5),
         "Authorization: Basic S0VZOks=",  # KEY:K
     ),
     "browserless": Known(
-        '{"pressure":{"cpu":6,"running":1,"queued":0,"isAvailable":true,"maxConcurrent":5,"maxQueued":10}}',
-        Usage(1, 5),
+        '{"pressure":{"cpu":6,"running":5,"queued":2,"isAvailable":true,"maxConcurrent":5,"maxQueued":10}}',
+        Usage(7, 5),
         "GET /?token=KEY",
     ),
     "vllm": Known(
@@ -149,3 +151,56 @@ def test_a_page_of_metrics_may_be_long(serve: Serve) -> None:
     page = b"# HELP of_something else\n" * 20_000 + b"tgi_batch_current_size 4\ntgi_queue_size 2\n"
     with preset("tgi", url=serve(answer(page)).url()) as source:
         assert source.get_usage() == Usage(6)
+
+
+def test_a_provider_that_tells_no_count_is_no_preset() -> None:
+    with pytest.raises(ValueError, match=r"'ollama' tells no count to ask for: known presets are apify"):
+        preset("ollama")
+    assert "ollama" in providers()
+    assert "ollama" not in presets()
+
+
+# What is known of Umans' ladder: https://github.com/hraedon/sluice and clients that parse the same answers.
+NOW = 1783081384.0
+PAST, FUTURE = "2026-07-03T12:20:00+00:00", "2026-07-03T17:23:04+00:00"
+
+
+def ladder(**priority: object) -> bytes:
+    concurrency = {"limit": 4, "hard_cap": 8}
+    usage = {"concurrent_sessions": 6, "priority": {"low": True, "boxed_until": None, "reason": None, **priority}}
+    return answer({"limits": {"concurrency": concurrency}, "usage": usage})
+
+
+@pytest.mark.parametrize(
+    ("content", "pauses"),
+    [
+        (ladder(), False),
+        (ladder(boxed_until=FUTURE, reason="rate_limited"), False),
+        (ladder(boxed_until=FUTURE, reason="rate_limit_concurrency"), False),
+        (ladder(boxed_until=FUTURE, reason="cap_abuse"), True),
+        (ladder(boxed_until=FUTURE, reason="cap_suspended"), True),
+        (ladder(boxed_until=FUTURE, reason="never heard of"), True),
+        (ladder(boxed_until=FUTURE), True),
+        (ladder(boxed_until=PAST, reason="cap_abuse"), False),
+        (ladder(boxed_until=PAST), False),
+        (answer({"error": {"type": "account_suspended", "boxed_until": FUTURE}}, status=403), True),
+        (answer(f"account_suspended until {FUTURE}".encode(), status=403), True),
+        (answer({"error": {"type": "account_suspended"}}, status=403), True),
+        (answer({"error": {"type": "account_suspended", "boxed_until": PAST}}, status=403), False),
+        (answer({"error": {"message": "invalid API key"}}, status=403), False),
+        (answer({"error": {"message": "invalid API key"}}, status=401), False),
+    ],
+)
+def test_umans_is_blocked_only_for_reasons_that_mean_it_and_never_for_a_past_deadline(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, content: bytes, pauses: bool
+) -> None:
+    monkeypatch.setenv("UMANS_API_KEY", "KEY")
+    census = policy.Census(t0=0, visible_weight=0, visible_count=0, held_count=0, waiters=1, cooled_at=None)
+    with preset("umans", url=serve(content).url()) as source:
+        try:
+            pause = policy.decide("upstream", source.get_usage(), census, source.counts, NOW).pause
+        except UpstreamBlocked as block:
+            pause = policy.pause_of_block(block.blocked_until, NOW)
+        except UsageError:
+            pause = 0.0
+    assert (pause > 0) is pauses

@@ -65,7 +65,8 @@ class Loop:
         self._foreign = 0.0
         self._failures = 0
         self._not_before = 0.0
-        self._paused_until = 0.0
+        # The longest pause that a block was the reason for, as it is written; 0: none.
+        self._block_us = 0
 
     def run(self) -> None:
         """Poll until nobody has been attached for idle_after, the segment lost its name, or the tries are used up."""
@@ -134,7 +135,10 @@ class Loop:
 
     def _apply(self, census: policy.Census, usage: Usage) -> None:
         decision = policy.decide(self._rule, usage, census, self._manners.counts, time.time())
-        self._pause(decision.pause)
+        if decision.pause:
+            self._pause(decision.pause)
+        else:
+            self._end_pause()
         if decision.gate_count is None or decision.count is None:
             self._fail(census, f"the count {usage.concurrent_sessions!r:.40} is not a number of sessions", None)
             return
@@ -164,10 +168,18 @@ class Loop:
             return
         now = _core.now()
         # Each poll tells of the same block again; only its beginning is news.
-        if now >= self._paused_until:
+        if now >= self._block_us / 1e6:
             _log.warning("the upstream serves nothing for another %.0f s: paused", seconds)
-        self._paused_until = max(self._paused_until, now + seconds)
-        self._attachment.pause(round((now + seconds) * 1e6), extend_only=True)
+        until_us = round((now + seconds) * 1e6)
+        self._block_us = max(self._block_us, until_us)
+        self._attachment.pause(until_us, extend_only=True)
+
+    def _end_pause(self) -> None:
+        """The upstream serves again: the pause ends, unless a person or a 429 has set another one since."""
+        if self._block_us > _core.now() * 1e6:
+            _log.warning("the upstream serves again before it said: no longer paused")
+            self._attachment.end_pause(self._block_us)
+        self._block_us = 0
 
 
 def one_line(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shmlimit.usage.catalogue import preset, presets
+from shmlimit.usage.catalogue import preset, presets, providers
 from shmlimit.usage.http import HttpUsage
 from shmlimit.usage.reading import UpstreamBlocked, Usage, UsageError, UsageSource
 from shmlimit.usage.source import describe, load_source
@@ -17,4 +17,5 @@ __all__ = [
     "load_source",
     "preset",
     "presets",
+    "providers",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,6 +146,24 @@ def check_statuses(value: object) -> tuple[int, ...]:
             raise ValueError(f"blocked_status holds {shown(status)}: expected {what}")
         statuses.append(status)
     return tuple(statuses)
+
+
+def check_pattern(argument: str, value: object) -> str | None:
+    """Return a regular expression as text, or None for none.
+
+    Raises:
+        TypeError: It is no text.
+        ValueError: It is no regular expression.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise TypeError(f"{argument} is {shown(value)} ({type(value).__name__}): expected a regular expression as text")
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"{argument} is {shown(value)}: {error}") from None
+    return value
 
 
 def check_path(argument: str, value: object) -> str | None:

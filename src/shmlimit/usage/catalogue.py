@@ -31,20 +31,28 @@ def presets() -> dict[str, dict[str, str]]:
     return {
         name: {"description": settings["description"], "url": settings.get("url", "")}
         for name, settings in _read_presets().items()
+        if "in_flight" in settings
     }
+
+
+def providers() -> dict[str, str]:
+    """Return what each provider limits, by its name, of those whose refusals are known; blocks for local files at most.
+
+    Those are the names that `provider=` of the httpx transports knows.
+    """
+    return {name: settings["description"] for name, settings in _read_presets().items() if "refusals" in settings}
 
 
 def refusal_rules(name: str) -> list[dict[str, Any]]:
     """Return what is known of a provider's refusals, blocking for local files at most: rules for a Classifier.
 
     Raises:
-        ValueError: There is no preset of that name, or it says nothing of refusals.
+        ValueError: Of a provider of that name no refusals are known.
     """
-    known = _read_presets()
-    if name not in known or "refusals" not in known[name]:
-        telling = [one for one, settings in known.items() if "refusals" in settings]
-        raise ValueError(f"no refusals are known of {str(name)[:64]!r}: known are those of {', '.join(telling)}")
-    rules: list[dict[str, Any]] = known[name]["refusals"]
+    settings = _read_presets().get(name, {})
+    if "refusals" not in settings:
+        raise ValueError(f"no refusals are known of {str(name)[:64]!r}: known are those of {', '.join(providers())}")
+    rules: list[dict[str, Any]] = settings["refusals"]
     return rules
 
 
@@ -64,8 +72,9 @@ def preset(name: str, *, auth: str | None = None, url: str | None = None, **over
     if not isinstance(name, str):
         raise TypeError(f"a preset is chosen by name, not by {shown(name)}")
     known = _read_presets()
-    if name not in known:
-        raise ValueError(f"unknown preset {name[:64]!r}: known presets are {', '.join(known)}")
+    if "in_flight" not in known.get(name, {}):
+        what = f"{name!r} tells no count to ask for" if name in known else f"unknown preset {name[:64]!r}"
+        raise ValueError(f"{what}: known presets are {', '.join(presets())}")
     for option in overrides:
         if option not in OPTIONS:
             raise TypeError(f"preset() got the unknown argument {option!r}: known are {', '.join(OPTIONS)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -16,6 +17,7 @@ from shmlimit.usage.argument import (
     check_in_flight,
     check_optional_locator,
     check_path,
+    check_pattern,
     check_reasons,
     check_seconds,
     check_statuses,
@@ -59,6 +61,8 @@ class HttpUsage:
         blocked_reason: Locator of the reason.
         soft_reasons: Beginnings of reasons for which *blocked_until* is no block.
         blocked_status: HTTP statuses that mean "this account is blocked", instead of a failed poll.
+        blocked_body: A regular expression that the body of such an answer has to hold, or it is a failed poll: a key
+            that is wrong is no block. None: any body will do.
         degraded: Locator of a boolean: this account is served at low priority.
         auth: Where the key is kept and how it is presented: "bearer:env:NAME", "header:X-Api-Key:env:NAME",
             "query:api_key:env:NAME" or "basic:env:NAME" (the variable holds user:password), or with
@@ -90,6 +94,7 @@ class HttpUsage:
         blocked_reason: str | None = None,
         soft_reasons: Sequence[str] = (),
         blocked_status: Sequence[int] = (),
+        blocked_body: str | None = None,
         degraded: str | None = None,
         auth: str | None = None,
         format: Format = "json",  # noqa: A002 - the word that users know it by
@@ -117,6 +122,7 @@ class HttpUsage:
         if answer_format == "prometheus" and blocked_reason is not None:
             raise ValueError("blocked_reason cannot be read from format='prometheus', which holds numbers only")
         self._blocked_status = check_statuses(blocked_status)
+        self._blocked_body = check_pattern("blocked_body", blocked_body)
         self._counts: Counts = check_choice("counts", counts, get_args(Counts))
         self._headers = (
             {} if headers is None else check_headers(dict(headers) if isinstance(headers, Mapping) else headers)
@@ -226,7 +232,7 @@ class HttpUsage:
         retry_after = None
         if answer.status in {429, 503}:
             retry_after = parse_retry_after(answer.header("retry-after"), date=answer.header("date"), now=time.time())
-        if answer.status in self._blocked_status:
+        if answer.status in self._blocked_status and self._is_block(answer):
             blocked = self._fields.read_block(answer.status, answer.body, answer.headers, presentation.redact)
             blocked.retry_after = retry_after
             raise blocked
@@ -236,6 +242,10 @@ class HttpUsage:
         if answer.body is None:
             raise UsageError(answer.failure or "the answer has no body")
         return self._fields.read(answer.body, answer.headers, presentation.redact)
+
+    def _is_block(self, answer: Answer) -> bool:
+        text = (answer.body or b"").decode(errors="replace")
+        return self._blocked_body is None or re.search(self._blocked_body, text) is not None
 
     def to_config(self) -> dict[str, Any]:
         """Return what makes an equal source with `load_source`: JSON values, no secret, and no default."""
@@ -248,6 +258,7 @@ class HttpUsage:
             "blocked_reason": fields.blocked_reason,
             "soft_reasons": list(fields.soft_reasons) or None,
             "blocked_status": list(self._blocked_status) or None,
+            "blocked_body": self._blocked_body,
             "degraded": fields.degraded,
             "auth": self._credential and self._credential.reference,
             "format": fields.answer_format,
