@@ -49,6 +49,29 @@ def test_a_stream_holds_its_slot_to_the_last_byte(upstream: StartUpstream) -> No
     assert end["outcome"] == "completed"
 
 
+def test_messages_are_answered_and_refused_in_their_own_words_and_count_with_the_others(
+    upstream: StartUpstream,
+) -> None:
+    up = upstream(limit=1, end_lag=0)
+    body = {"model": "m", "max_tokens": 8, "messages": [], "metadata": {"user_id": "worker 7"}}
+    whole = up.client.post("/v1/messages", json={**body, "duration": 0})
+    assert (whole.json()["type"], whole.json()["content"][0]["text"]) == ("message", "Done.")
+    assert up.events("start")[0]["worker"] == "worker 7"
+    with up.client.stream("POST", "/v1/messages", json={**body, "duration": 1.0, "stream": True}) as answer:
+        lines = answer.iter_lines()
+        assert next(lines) == "event: message_start"
+        assert up.work(0).status_code == 429
+        refused = up.client.post("/v1/messages", json=body)
+        assert refused.status_code == 429
+        assert refused.json()["error"]["type"] == "rate_limit_error"
+        events = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
+    kinds = [event["type"] for event in events]
+    assert kinds[:2] == ["message_start", "content_block_start"]
+    assert set(kinds[2:-3]) == {"content_block_delta"}
+    assert kinds[-3:] == ["content_block_stop", "message_delta", "message_stop"]
+    assert up.truth()["working"] == 0
+
+
 def test_an_answer_in_one_piece_holds_its_slot_for_its_duration(upstream: StartUpstream) -> None:
     up = upstream(limit=1, end_lag=0)
     answer = up.work(0.3, user="worker 7")

@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from shmlimit.emulate.dialect import DIALECTS, WORK_PATHS, Dialect
 from shmlimit.emulate.usage_answer import boxed_document, error_document
 from shmlimit.emulate.usage_endpoint import MOVED_PATH, HangUp, UsageEndpoint
 from shmlimit.emulate.work import WorkEndpoint
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from shmlimit.emulate.account import Account
 
-WORK_PATH = "/v1/chat/completions"
 USAGE_PATH = "/v1/usage"
 
 
@@ -33,10 +33,7 @@ def build_app(account: Account, *, api_key: str | None, hang_up: HangUp) -> Star
         api_key: The only key that is accepted under /v1; None accepts any, and none.
         hang_up: Closes the connection of a request, after flushing what was sent or at once.
     """
-    work, usage = WorkEndpoint(account), UsageEndpoint(account, hang_up)
-
-    async def answer_work(request: Request) -> Response:
-        return await work(request)
+    usage = UsageEndpoint(account, hang_up)
 
     async def answer_usage(request: Request) -> Response:
         return await usage(request)
@@ -49,7 +46,7 @@ def build_app(account: Account, *, api_key: str | None, hang_up: HangUp) -> Star
 
     return Starlette(
         routes=[
-            Route(WORK_PATH, answer_work, methods=["POST"]),
+            *(_work_route(account, dialect) for dialect in DIALECTS),
             Route(USAGE_PATH, answer_usage, methods=["GET"]),
             Route(MOVED_PATH, usage.moved, methods=["GET"]),
             Route("/healthz", answer_health, methods=["GET"]),
@@ -57,6 +54,15 @@ def build_app(account: Account, *, api_key: str | None, hang_up: HangUp) -> Star
         ],
         middleware=[Middleware(FrontDoor, account=account, api_key=api_key)],
     )
+
+
+def _work_route(account: Account, dialect: Dialect) -> Route:
+    work = WorkEndpoint(account, dialect)
+
+    async def answer_work(request: Request) -> Response:
+        return await work(request)
+
+    return Route(dialect.path, answer_work, methods=["POST"])
 
 
 class FrontDoor:
@@ -82,7 +88,7 @@ class FrontDoor:
         if path.startswith("/v1/") and not self._has_key(Headers(scope=scope)):
             return JSONResponse(error_document("authentication_error", "the API key is missing or wrong"), 401)
         if self.account.is_boxed:
-            if path == WORK_PATH:
+            if path in WORK_PATHS:
                 self.account.turn_away(own=True)
             return JSONResponse(boxed_document(self.account), 403)
         return None

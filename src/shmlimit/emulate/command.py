@@ -90,7 +90,7 @@ def _seconds(name: str, default: float, text: str) -> Callable[[_Function], _Fun
 def emulate(ready_json: bool, until_stdin_closes: bool, **values: Any) -> None:
     """Emulate an upstream with a concurrency limit on loopback.
 
-    Serves POST /v1/chat/completions, GET /v1/usage, GET /healthz and GET /truth until Ctrl-C.
+    Serves POST /v1/chat/completions and /v1/messages, GET /v1/usage, GET /healthz and GET /truth until Ctrl-C.
     """
     try:
         settings = EmulatorSettings(**values)

@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions`: a session that holds its slot to the last byte or until its client goes."""
+"""A request for work: a session that holds its slot to the last byte or until its client goes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from shmlimit.emulate.account import Account, Outcome, Refusal, Session
+from shmlimit.emulate.dialect import Answer, Dialect
 from shmlimit.emulate.disconnect import ClientWatch
 from shmlimit.emulate.retry_after import RetryAfter
 from shmlimit.emulate.usage_answer import boxed_document, error_document
@@ -28,7 +29,7 @@ CHUNKS_OF_A_SHORT_SESSION = 4
 
 @dataclass(frozen=True, slots=True)
 class WorkRequest:
-    """What a chat completion request asks for; a *duration* of None is drawn."""
+    """What a request asks for; a *duration* of None is drawn."""
 
     stream: bool
     duration: float | None
@@ -36,7 +37,7 @@ class WorkRequest:
     model: str
 
     @classmethod
-    def parse(cls, body: bytes) -> WorkRequest:
+    def parse(cls, body: bytes, dialect: Dialect) -> WorkRequest:
         """Read a request's JSON *body*.
 
         Raises:
@@ -49,7 +50,7 @@ class WorkRequest:
         if not isinstance(document, dict):
             raise ValueError("the body must be a JSON object")
         stream, duration = document.get("stream"), document.get("duration")
-        user, model = document.get("user"), document.get("model")
+        user, model = dialect.caller(document), document.get("model")
         if not (stream is None or isinstance(stream, bool)):
             raise ValueError("stream must be true or false")
         if duration is not None:
@@ -62,10 +63,11 @@ class WorkRequest:
 
 
 class WorkEndpoint:
-    """Admits work to the account and answers it, or refuses it."""
+    """Admits work to the account and answers it, or refuses it, in one dialect."""
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, dialect: Dialect) -> None:
         self.account = account
+        self.dialect = dialect
         self.retry_after = RetryAfter.parse(account.settings.retry_after)
 
     async def __call__(self, request: Request) -> Response:
@@ -79,7 +81,7 @@ class WorkEndpoint:
         except ClientDisconnect:
             return Response(status_code=400)
         try:
-            work = WorkRequest.parse(bytes(body))
+            work = WorkRequest.parse(bytes(body), self.dialect)
         except ValueError as error:
             return JSONResponse(error_document("invalid_request_error", str(error)), 400)
         if self.account.is_finished:
@@ -88,16 +90,15 @@ class WorkEndpoint:
         if isinstance(session, Refusal):
             return self._refusal(session)
         duration = self.account.draw_session_length() if work.duration is None else float(work.duration)
-        return SessionResponse(self.account, session, work, duration)
+        return SessionResponse(self.account, session, work, duration, self.dialect)
 
     def _refusal(self, refusal: Refusal) -> Response:
         if refusal.status == 403:
             return JSONResponse(boxed_document(self.account), 403)
         value = self.retry_after.header(time.time())
         return JSONResponse(
-            error_document(
-                "rate_limit_concurrency",
-                f"{refusal.counted} sessions in flight, at most {self.account.settings.cap} are served",
+            self.dialect.refusal(
+                f"{refusal.counted} sessions in flight, at most {self.account.settings.cap} are served"
             ),
             429,
             headers=None if value is None else {"retry-after": value},
@@ -107,13 +108,16 @@ class WorkEndpoint:
 class SessionResponse(Response):
     """An open session: the first byte after a delay, the last byte when its duration is over."""
 
-    def __init__(self, account: Account, session: Session, work: WorkRequest, duration: float) -> None:
+    def __init__(
+        self, account: Account, session: Session, work: WorkRequest, duration: float, dialect: Dialect
+    ) -> None:
         super().__init__(media_type="text/event-stream" if work.stream else "application/json")
         self.account = account
         self.session = session
         self.work = work
         self.duration = duration
-        self.created = int(time.time())
+        self.dialect = dialect
+        self.answer = Answer(session.id, int(time.time()), work.model)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hold the session open; whatever ends this ends the session."""
@@ -132,8 +136,7 @@ class SessionResponse(Response):
         while (remaining := self._remaining()) > 0:
             if not await client.stays(remaining):
                 return False
-        message = {"role": "assistant", "content": "Done."}
-        body = self._encoded("chat.completion", {"message": message, "finish_reason": "stop"}, with_usage=True)
+        body = json.dumps(self.dialect.whole(self.answer)).encode()
         await send(self._head([(b"content-length", str(len(body)).encode())]))
         await send({"type": "http.response.body", "body": body})
         return True
@@ -143,15 +146,14 @@ class SessionResponse(Response):
         if not await client.stays(min(first_byte, self.duration)):
             return False
         await send(self._head([(b"cache-control", b"no-cache")]))
-        await send(self._event({"delta": {"role": "assistant", "content": ""}, "finish_reason": None}))
+        await send(_part(self.dialect.opening(self.answer)))
         interval = min(CHUNK_INTERVAL, self.duration / CHUNKS_OF_A_SHORT_SESSION)
         while (remaining := self._remaining()) > 0:
             if not await client.stays(min(interval, remaining)):
                 return False
             if self._remaining() > 0:
-                await send(self._event({"delta": {"content": "word "}, "finish_reason": None}))
-        last = self._event({"delta": {}, "finish_reason": "stop"})
-        await send({**last, "body": last["body"] + b"data: [DONE]\n\n", "more_body": False})
+                await send(_part(self.dialect.piece(self.answer)))
+        await send({**_part(self.dialect.closing(self.answer)), "more_body": False})
         return True
 
     def _remaining(self) -> float:
@@ -161,18 +163,6 @@ class SessionResponse(Response):
         kind = b"text/event-stream; charset=utf-8" if self.work.stream else b"application/json"
         return {"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind), *headers]}
 
-    def _event(self, choice: dict[str, Any]) -> dict[str, Any]:
-        data = self._encoded("chat.completion.chunk", choice)
-        return {"type": "http.response.body", "body": b"data: " + data + b"\n\n", "more_body": True}
 
-    def _encoded(self, kind: str, choice: dict[str, Any], *, with_usage: bool = False) -> bytes:
-        document: dict[str, Any] = {
-            "id": f"chatcmpl-{self.session.id}",
-            "object": kind,
-            "created": self.created,
-            "model": self.work.model,
-            "choices": [{"index": 0, **choice}],
-        }
-        if with_usage:
-            document["usage"] = {"prompt_tokens": 8, "completion_tokens": 2, "total_tokens": 10}
-        return json.dumps(document).encode()
+def _part(body: bytes) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": body, "more_body": True}
