@@ -39,7 +39,9 @@ def main(questions: int) -> None:
     """Create the limiter, with the provider's own count as a gate, and set the pool to work."""
     usage = preset("umans", url=os.environ["OPENAI_BASE_URL"].removesuffix("/v1") + "/v1/usage")
     limiter = Limiter(NAME, limit=4, usage=usage)
-    with multiprocessing.get_context("spawn").Pool(WORKERS) as pool:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["openai", "shmlimit.httpx", "shmlimit.usage"])  # imported once, not by each worker
+    with context.Pool(WORKERS) as pool:
         pieces = pool.map(ask, range(questions), chunksize=1)
     print(f"{len(pieces)} answers; {limiter.status().counters.queued_grants} calls waited for a permit")
 
