@@ -80,7 +80,7 @@ class Semaphore:
 
 
 class Aimd(Semaphore):
-    """A limit that grows by one for each limit's worth of sessions and is halved by a refusal, from 1 to twice the cap."""
+    """A limit from 1 to twice the cap: up by one for each limit's worth of sessions, halved by a refusal."""
 
     def __init__(self, bench: Bench) -> None:
         super().__init__(bench)
@@ -98,8 +98,8 @@ class Aimd(Semaphore):
 class Gradient(Semaphore):
     """A limit that follows the ratio of the usual latency to the present one, as Netflix's concurrency-limits does.
 
-    The rule and its constants are those of `Gradient2Limit` (github.com/Netflix/concurrency-limits): long-term latency as an
-    exponential average over 600 sessions, tolerance 1.5, room for a queue of 4, smoothing 0.2. It ignores refusals.
+    The rule and its constants are those of its `Gradient2Limit` (github.com/Netflix/concurrency-limits): the usual
+    latency is an average over 600 sessions, tolerance 1.5, room for a queue of 4, smoothing 0.2. It ignores refusals.
     """
 
     _LONG = 600

@@ -25,7 +25,7 @@ _USERS = 1024
 
 
 class _Census(ctypes.Structure):
-    _fields_ = [  # noqa: RUF012  (as ctypes wants it)
+    _fields_ = [
         ("now_us", ctypes.c_uint64),
         ("visible_milli", ctypes.c_uint32),
         ("visible_count", ctypes.c_uint32),
@@ -55,8 +55,10 @@ class Core:
         sources = [source for source in (_ROOT / "csrc").glob("*.c") if source.name != "os.c"]
         sources += [_HERE / "core.c", *(kit / f"{name}.c" for name in ("fake_os", "scratch", "check"))]
         subprocess.run(
-            [os.environ.get("CC", "gcc"), "-std=gnu11", "-O2", "-shared", "-fPIC", f"-I{_ROOT / 'csrc'}", f"-I{kit}"]
-            + ["-o", str(library), *map(str, sources), "-lpthread"],
+            [
+                *(os.environ.get("CC", "gcc"), "-std=gnu11", "-O2", "-shared", "-fPIC"),
+                *(f"-I{_ROOT / 'csrc'}", f"-I{kit}", "-o", str(library), *map(str, sources), "-lpthread"),
+            ],
             check=True,
         )
         return library
@@ -101,7 +103,9 @@ class Core:
         ), raw.bell
 
     def sample(self, gate_count: float, t0: float, count: float) -> None:
-        self._library.core_sample(round(gate_count * 1000), ctypes.c_uint64(_us(t0)), ctypes.c_uint64(round(count * 1000)))
+        self._library.core_sample(
+            round(gate_count * 1000), *(ctypes.c_uint64(n) for n in (_us(t0), round(count * 1000)))
+        )
 
 
 def _us(seconds: float) -> int:

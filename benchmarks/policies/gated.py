@@ -75,7 +75,7 @@ class Gated:
         self._core.end()
 
     def _settle(self) -> None:
-        """What others do upon it: waiters that are admitted go, those whose time has come look, the poller hears its bell."""
+        """What others do upon it: who is admitted goes, the first of the others looks, the poller hears its bell."""
         while self._waiting:
             admitted, earliest = self._core.look(self._waiting)
             if not admitted:
