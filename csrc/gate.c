@@ -41,6 +41,15 @@ static bool answer_is_expected(const struct limiter *l, struct gate_view *view)
     return true;
 }
 
+/* Nobody can ask for the next sample of a feed: it comes with the answer to whoever is admitted. */
+static void leave_room_for_one(struct gate_view *view)
+{
+    uint32_t most_milli = view->limit_milli > 1000 ? view->limit_milli - 1000 : 0;
+
+    if (view->foreign_milli > most_milli)
+        view->foreign_milli = most_milli;
+}
+
 static void read_sample(const struct limiter *l, struct gate_view *view)
 {
     uint64_t stale_after_us = load64(&l->header->settings.stale_after_us);
@@ -52,7 +61,10 @@ static void read_sample(const struct limiter *l, struct gate_view *view)
         earlier(&view->changes_at_us, stale_at_us);
         if (!view->one_per_poll) {
             view->foreign_milli = gate_count_milli(view->word);
-            view->confirmed_us = gate_t0_us(view->word);
+            if (gate_spent(view->word))
+                leave_room_for_one(view);
+            else
+                view->confirmed_us = gate_t0_us(view->word);
         }
     } else if (!view->one_per_poll && answer_is_expected(l, view))
         view->confirmed_us = 0;

@@ -62,7 +62,7 @@ struct admission {
 };
 
 struct gate {
-    shared64 word;    /* gate_word; CAS by the elected poller; `spent` by a granter */
+    shared64 word;    /* gate_word; CAS by the elected poller, or a feed; `spent` by a granter */
     shared64 refusal; /* gate_word of the last 429: count = foreign at least this; CAS by report_refusal */
     shared64 reserved[6];
 };

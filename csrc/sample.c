@@ -128,6 +128,44 @@ enum shmlimit_status poller_write_failure(struct limiter *l, uint64_t t0_us, con
     return write_gate(l, NO_COUNT, t0_us);
 }
 
+static uint32_t within(uint32_t value, uint32_t least, uint32_t most)
+{
+    return value < least ? least : value > most ? most : value;
+}
+
+enum shmlimit_status feed_write_sample(struct limiter *l, uint32_t least_milli, uint32_t most_milli, uint64_t t0_us,
+                                       uint64_t count_milli)
+{
+    const struct settings *settings = &l->header->settings;
+    shared64 *at = &l->header->gate.word;
+    enum shmlimit_status status;
+    struct queue_outlook outlook;
+    uint32_t pass = 0, before;
+    uint64_t seen;
+
+    patience_begin();
+    if ((status = attach_ready(l)) != SHMLIMIT_OK)
+        return status;
+    if (load32(&settings->flags) & (FLAG_USAGE | FLAG_ONE_PER_POLL) || poller_is_alive(l))
+        return SHMLIMIT_LOST;
+    do {
+        if (!patience_lasts(pass++, 0))
+            return SHMLIMIT_CORRUPT;
+        seen = load64(at);
+        if (t0_us / 1000 * 1000 <= gate_t0_us(seen))
+            return SHMLIMIT_LOST;
+        before = most_milli;
+        if (gate_spent(seen) && t0_us < gate_t0_us(seen) + load64(&settings->stale_after_us))
+            before = gate_count_milli(seen);
+        /* G -> {what was known, as far as this reading bears it out, t0}, t0 growing, spent. Fails: another process's
+         * answer came first, which is then what was known. Crash: as in write_gate(). */
+    } while (!cas64(at, seen, gate_word(within(before, least_milli, most_milli), true, t0_us / 1000)));
+    store64(&l->header->poller.count_milli, count_milli);
+    store64(&l->header->poller.count_at_us, t0_us);
+    admission_bump(l);
+    return queue_grant(l, false, &outlook);
+}
+
 enum shmlimit_status poller_sleep(struct limiter *l, uint32_t bell, uint64_t deadline_us)
 {
     int rc = os_futex_wait(&l->header->poller.bell, bell, deadline_us);

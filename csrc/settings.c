@@ -126,7 +126,8 @@ static uint32_t held_milli(const struct limiter *l)
  * nothing would ever take that back: then the pause and the lowered limit are all. */
 static void note_full(struct limiter *l, uint32_t refused_milli, uint64_t now_us)
 {
-    bool is_sampled = load32(&l->header->settings.flags) & FLAG_USAGE || load64(&l->header->gate.word);
+    uint64_t g = load64(&l->header->gate.word);
+    bool is_sampled = load32(&l->header->settings.flags) & FLAG_USAGE || (g && !gate_spent(g));
     uint32_t limit_milli = limits_limit(load64(&l->header->settings.limits)) * 1000, held = held_milli(l);
     uint32_t ours = held > refused_milli ? held - refused_milli : 0;
 

@@ -204,8 +204,8 @@ enum shmlimit_status limiter_report_refusal(struct limiter *l, const struct perm
 /* ---- The upstream's side: for the elected poller. */
 enum shmlimit_status poller_elect(struct limiter *l); /* SHMLIMIT_WOULD_BLOCK: another one polls */
 void poller_resign(struct limiter *l);
-/* Before the first sample: how long a start may take to show in the count of this poller's source, and how long a sample
- * of it counts. */
+/* Before the first sample, by the poller or, where nobody polls, a feed: how long a start may take to show in the count,
+ * and how long a sample counts. */
 enum shmlimit_status poller_set_lag(struct limiter *l, uint64_t settle_us, uint64_t stale_after_us);
 bool poller_is_alive(const struct limiter *l);
 /* True for one caller within a second: the one that should start a poller. */
@@ -220,6 +220,12 @@ struct census {
 void poller_census(const struct limiter *l, struct census *census);
 enum shmlimit_status poller_write_sample(struct limiter *l, uint32_t gate_count_milli, uint64_t t0_us, uint64_t count_milli);
 enum shmlimit_status poller_write_failure(struct limiter *l, uint64_t t0_us, const char *reason, size_t length);
+/* For anyone, where nobody polls: an answer to work that told the upstream's count. Between least and most of it is
+ * foreign, as far as the reading can tell, for what of ours was on its way there when it was taken is in it or not; what
+ * was known before decides. Such samples come by chance: they confirm no slot, and leave room for one permit, whose answer
+ * is the next. SHMLIMIT_LOST: a newer one is there, or somebody polls. */
+enum shmlimit_status feed_write_sample(struct limiter *l, uint32_t least_milli, uint32_t most_milli, uint64_t t0_us,
+                                       uint64_t count_milli);
 enum shmlimit_status poller_sleep(struct limiter *l, uint32_t bell, uint64_t deadline_us); /* blocks */
 uint32_t participants_living(const struct limiter *l, uint32_t *pids, uint32_t room); /* others, not this attachment */
 

@@ -72,7 +72,8 @@ static inline uint64_t admission_version(uint64_t a) { return a >> 41; }
 
 /* ---- Gate word: {count_milli:24, spent:1, t0_ms:39}: one reading of the upstream; 0 before the first.
  * count is what the gate's rule needs (foreign, or the upstream's own number), NO_COUNT after a failed poll.
- * t0 only grows, so a late writer's CAS fails; `spent` is the one-per-poll rule's mark. */
+ * t0 only grows, so a late writer's CAS fails. `spent`: it lets nobody in. One-per-poll: its one admission is taken; else:
+ * it came with an answer to work (feed_write_sample), and does not confirm that what has ended here has ended there. */
 #define NO_COUNT ((uint32_t)BITS(24))
 
 static inline uint64_t gate_word(uint32_t count_milli, bool spent, uint64_t t0_ms)

@@ -167,6 +167,8 @@ cdef extern from "shmlimit.h" nogil:
     void poller_census(const limiter *l, census *census)
     shmlimit_status poller_write_sample(limiter *l, uint32_t gate_count_milli, uint64_t t0_us, uint64_t count_milli)
     shmlimit_status poller_write_failure(limiter *l, uint64_t t0_us, const char *reason, size_t length)
+    shmlimit_status feed_write_sample(limiter *l, uint32_t least_milli, uint32_t most_milli, uint64_t t0_us,
+                                      uint64_t count_milli)
     shmlimit_status poller_sleep(limiter *l, uint32_t bell, uint64_t deadline_us)
     uint32_t participants_living(const limiter *l, uint32_t *pids, uint32_t room)
 

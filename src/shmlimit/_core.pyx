@@ -342,6 +342,16 @@ cdef class Attachment:
         self.check(status)
         return True
 
+    def write_fed_sample(
+        self, uint32_t least_milli, uint32_t most_milli, uint64_t t0_us, uint64_t count_milli
+    ) -> bool:
+        """Write what an answer to work told; False if a newer reading is there, or somebody polls."""
+        status = feed_write_sample(&self.c, least_milli, most_milli, t0_us, count_milli)
+        if status == SHMLIMIT_LOST:
+            return False
+        self.check(status)
+        return True
+
     def poller_sleep(self, uint32_t bell, uint64_t deadline_us) -> None:
         """Block until the bell rings after that census, the deadline, or a signal (whose handler then runs)."""
         cdef int status

@@ -50,8 +50,8 @@ class LimitedTransport(httpx.BaseTransport):
     Args:
         limiter: Whose permits the requests need.
         transport: What sends them. None: an httpx.HTTPTransport.
-        provider: The preset whose refusals are known ("umans"). None: generic rules, which count a 429 only if it
-            speaks of concurrency.
+        provider: Whose refusals these are ("umans"); where its answers tell its count in their headers ("elevenlabs",
+            "zenrows") each is a sample too. None: generic rules, which count a 429 only if it speaks of concurrency.
         rules: Refusal rules of your own (`shmlimit.refusal`), instead of a provider's.
         retries: How often a request refused for concurrency is sent again, when the pause that this brings is over, in
             its old place in the queue. Only requests with a body that can be sent twice.

@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shmlimit.errors import AcquireTimeout
+from shmlimit.feed import Feed
 from shmlimit.refusal import BODY_MAX, GENERIC_RULES, STATUSES, Classifier, Refusal
-from shmlimit.usage.catalogue import refusal_rules
+from shmlimit.usage.catalogue import feed_settings, refusal_rules
 from shmlimit.usage.moment import parse_retry_after
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
     from shmlimit._core import Permit
+    from shmlimit.feed import Sight
     from shmlimit.limiter import Limiter
 
 _log = logging.getLogger("shmlimit")
@@ -61,6 +63,8 @@ class Gate:
         self._library = library
         self._retries = retries
         self._classifier = Classifier(rules)
+        fed = None if provider is None else feed_settings(provider)
+        self._feed = None if fed is None else Feed(**fed)
         self._options = _checked(options)
 
     def send(self, request: Any, transport: Any) -> Any:
@@ -89,8 +93,10 @@ class Gate:
         except AcquireTimeout as error:
             raise self._timed_out(error, request) from None
         try:
+            sight = self._look(permit)
             response = transport.handle_request(request)
             response.request = request
+            self._report(sight, response)
             stream, kind = response.stream, None
             if response.status_code in STATUSES:
                 stream = _Reread(stream)
@@ -106,8 +112,10 @@ class Gate:
         except AcquireTimeout as error:
             raise self._timed_out(error, request) from None
         try:
+            sight = self._look(permit)
             response = await transport.handle_async_request(request)
             response.request = request
+            self._report(sight, response)
             stream, kind = response.stream, None
             if response.status_code in STATUSES:
                 stream = _AsyncReread(stream)
@@ -127,6 +135,14 @@ class Gate:
             )
         own = request.extensions.get("shmlimit", {})
         return {"since": time.time(), **self._options, **_checked(own)}
+
+    def _look(self, permit: Permit) -> Sight | None:
+        return None if self._feed is None else self._feed.look(self._limiter, permit)
+
+    def _report(self, sight: Sight | None, response: Any) -> None:
+        if self._feed is not None and sight is not None:
+            headers = {name.lower(): response.headers.get_list(name) for name in response.headers}
+            self._feed.report(self._limiter, sight, headers)
 
     def _may_retry(self, request: Any, kind: Refusal | None) -> bool:
         """Whether to send the request once more: a body that is an iterator is used up."""

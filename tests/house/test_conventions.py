@@ -56,6 +56,7 @@ def test_all_is_what_the_package_exports() -> None:
         "httpx",
         "httpx2",
         "refusal",
+        "feed",
         "transport",
     } == set(shmlimit.__all__)
 

@@ -23,6 +23,7 @@ PYTHON_LAYERS = [
     {"controls", "relay", "standing", "loop_queue", "loops", "holding", "limited", "limiter"},
     {""},  # the package itself
     {"usage", "refusal"},
+    {"feed"},
     {"poller", "emulate", "transport"},
     {"httpx", "httpx2"},
     {"demo"},

@@ -49,7 +49,7 @@ PROGRAMS = (
     Program("queue_order", (PLAIN, MEMORY), fakes_os=True),
     *(
         Program(name, (PLAIN, MEMORY), parts=("standstill",), fakes_os=True)
-        for name in ("cooldown", "gate", "refusal", "watchdog")
+        for name in ("cooldown", "feed", "gate", "refusal", "watchdog")
     ),
     Program("envelope", (PLAIN, MEMORY)),
     Program("bell", (PLAIN, MEMORY)),

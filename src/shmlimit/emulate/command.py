@@ -75,6 +75,12 @@ def _seconds(name: str, default: float, text: str) -> Callable[[_Function], _Fun
     help="Others on the account: none, steady:K, square:K:PERIOD or bursts:K:EVERY.",
 )
 @click.option(
+    "--feed",
+    default=_DEFAULTS.feed,
+    show_default=True,
+    help="Answers to work tell the count in headers: none, elevenlabs or zenrows.",
+)
+@click.option(
     "--usage-fault",
     "usage_faults",
     multiple=True,

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
+from shmlimit.emulate.answer_headers import FEEDS
 from shmlimit.emulate.faults import UsageFault
 from shmlimit.emulate.foreign import ForeignLoad
 from shmlimit.emulate.retry_after import RetryAfter
@@ -36,6 +37,7 @@ class EmulatorSettings:
         session_median: Median length of a session that does not name its own, clipped to ten times that.
         first_byte: Time until a session's first byte.
         foreign: Somebody else on the account: "none", "steady:K", "square:K:PERIOD", "bursts:K:EVERY".
+        feed: Whose headers tell the enforced count with each answer to work: "none", "elevenlabs" or "zenrows".
         usage_faults: Faults of the usage endpoint, `KIND[:ARG][@START-END]`; the first one in force wins.
         api_key_env: Environment variable that holds the only accepted key; None accepts any.
         truth: File for the ground-truth log, overwritten; None keeps no log.
@@ -58,6 +60,7 @@ class EmulatorSettings:
     session_median: float = 2.0
     first_byte: float = 0.05
     foreign: str = "none"
+    feed: str = "none"
     usage_faults: tuple[str, ...] = ()
     api_key_env: str | None = None
     truth: Path | None = None
@@ -82,6 +85,8 @@ class EmulatorSettings:
             raise ValueError(
                 f"foreign {self.foreign!r} has {load.sessions} sessions, at most the hard cap {self.cap} fit"
             )
+        if self.feed not in FEEDS:
+            raise ValueError(f"feed must be one of {', '.join(FEEDS)}, not {self.feed!r}")
         for fault in self.usage_faults:
             UsageFault.parse(fault)
         if self.api_key_env is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.api_key_env):

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from shmlimit.emulate.account import Account, Outcome, Refusal, Session
+from shmlimit.emulate.answer_headers import answer_headers
 from shmlimit.emulate.dialect import Answer, Dialect
 from shmlimit.emulate.disconnect import ClientWatch
 from shmlimit.emulate.retry_after import RetryAfter
@@ -101,7 +102,7 @@ class WorkEndpoint:
                 f"{refusal.counted} sessions in flight, at most {self.account.settings.cap} are served"
             ),
             429,
-            headers=None if value is None else {"retry-after": value},
+            headers={**_told(self.account), **({} if value is None else {"retry-after": value})},
         )
 
 
@@ -118,6 +119,7 @@ class SessionResponse(Response):
         self.duration = duration
         self.dialect = dialect
         self.answer = Answer(session.id, int(time.time()), work.model)
+        self.told = [(name.encode(), value.encode()) for name, value in _told(account).items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hold the session open; whatever ends this ends the session."""
@@ -161,8 +163,16 @@ class SessionResponse(Response):
 
     def _head(self, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
         kind = b"text/event-stream; charset=utf-8" if self.work.stream else b"application/json"
-        return {"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind), *headers]}
+        return {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [(b"content-type", kind), *self.told, *headers],
+        }
 
 
 def _part(body: bytes) -> dict[str, Any]:
     return {"type": "http.response.body", "body": body, "more_body": True}
+
+
+def _told(account: Account) -> dict[str, str]:
+    return answer_headers(account.settings.feed, account.counted, account.settings.cap)

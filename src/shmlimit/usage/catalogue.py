@@ -56,6 +56,14 @@ def refusal_rules(name: str) -> list[dict[str, Any]]:
     return rules
 
 
+def feed_settings(name: str) -> dict[str, Any] | None:
+    """Return the headers in which a provider tells its count, as arguments of a Feed; None: it does not.
+
+    Blocks for local files at most.
+    """
+    return _read_presets().get(name, {}).get("feed")
+
+
 def preset(name: str, *, auth: str | None = None, url: str | None = None, **overrides: Any) -> HttpUsage:
     """Make the source for a known provider, blocking for local files at most.
 
