@@ -88,10 +88,18 @@ void poller_census(const struct limiter *l, struct census *census)
     }
 }
 
+/* Nothing decided on the last sample lands any more; then the queue is granted what this one allows. */
+static enum shmlimit_status take_effect(struct limiter *l)
+{
+    struct queue_outlook outlook;
+
+    admission_bump(l);
+    return queue_grant(l, false, &outlook);
+}
+
 static enum shmlimit_status write_gate(struct limiter *l, uint32_t gate_count_milli, uint64_t t0_us)
 {
     shared64 *at = &l->header->gate.word;
-    struct queue_outlook outlook;
     uint32_t pass = 0;
     uint64_t seen;
 
@@ -105,9 +113,8 @@ static enum shmlimit_status write_gate(struct limiter *l, uint32_t gate_count_mi
         /* G -> {count, t0}, t0 growing, unspent. Fails: a granter spent the old one, or another poller was newer.
          * Crash: before: the old sample ages; after, before the bump: it counts from the next change of A on. */
     } while (!cas64(at, seen, gate_word(gate_count_milli, false, t0_us / 1000)));
-    admission_bump(l);
     store64(&l->header->poller.polled_at_us, os_now_us());
-    return queue_grant(l, false, &outlook);
+    return take_effect(l);
 }
 
 enum shmlimit_status poller_write_sample(struct limiter *l, uint32_t gate_count_milli, uint64_t t0_us, uint64_t count_milli)
@@ -139,7 +146,6 @@ enum shmlimit_status feed_write_sample(struct limiter *l, uint32_t least_milli, 
     const struct settings *settings = &l->header->settings;
     shared64 *at = &l->header->gate.word;
     enum shmlimit_status status;
-    struct queue_outlook outlook;
     uint32_t pass = 0, before;
     uint64_t seen;
 
@@ -162,8 +168,7 @@ enum shmlimit_status feed_write_sample(struct limiter *l, uint32_t least_milli, 
     } while (!cas64(at, seen, gate_word(within(before, least_milli, most_milli), true, t0_us / 1000)));
     store64(&l->header->poller.count_milli, count_milli);
     store64(&l->header->poller.count_at_us, t0_us);
-    admission_bump(l);
-    return queue_grant(l, false, &outlook);
+    return take_effect(l);
 }
 
 enum shmlimit_status poller_sleep(struct limiter *l, uint32_t bell, uint64_t deadline_us)
