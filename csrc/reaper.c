@@ -103,6 +103,18 @@ static void watchdog(struct limiter *l, uint32_t index, uint64_t x, uint64_t ove
         count_taken_back(&l->header->queue.watchdog, taken_back);
 }
 
+/* The first member of a set of participants from i on; PARTICIPANTS: none. */
+static uint32_t member_from(const uint64_t *set, uint32_t i)
+{
+    for (; i < PARTICIPANTS; i = (i | 63) + 1) {
+        uint64_t rest = set[i / 64] >> i % 64;
+
+        if (rest)
+            return i + (uint32_t)__builtin_ctzll(rest);
+    }
+    return PARTICIPANTS;
+}
+
 enum shmlimit_status reaper_sweep(struct limiter *l, enum reap_scope scope, uint32_t *taken_back)
 {
     uint64_t owners[(PARTICIPANTS + 63) / 64] = {0};
@@ -117,11 +129,11 @@ enum shmlimit_status reaper_sweep(struct limiter *l, enum reap_scope scope, uint
         if (slot_state(x) == SLOT_HELD && timeout_us && now_us > timeout_us)
             watchdog(l, i, x, now_us - timeout_us, taken_back);
     }
-    for (uint32_t i = 0; i < PARTICIPANTS; i++) {
+    for (uint32_t i = member_from(owners, 0); i < PARTICIPANTS; i = member_from(owners, i + 1)) {
         enum shmlimit_status status;
         uint64_t word;
 
-        if (!(owners[i / 64] >> i % 64 & 1) || !participants_is_dead(l, i, &word))
+        if (!participants_is_dead(l, i, &word))
             continue;
         if ((status = reaper_reclaim(l, i, word, taken_back)) != SHMLIMIT_OK)
             return status;

@@ -37,6 +37,7 @@ def draw(scenario: Scenario, figures: Mapping[str, Figures], directory: Path) ->
         )
         axes.annotate(name, (x, one.use), xytext=(5, 4), textcoords="offset points", fontsize=8)
     axes.set_xscale("log")
+    axes.margins(x=0.25)
     axes.set_xlabel(f"refusals for each 1,000 sessions (none: {_NONE:g})")
     axes.set_ylabel("use of the cap")
     axes.set_title(scenario.name)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.core.program import build
 from shmlimit import _core
 from shmlimit.poller.policy import Census
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-_HERE = Path(__file__).parent
-_ROOT = _HERE.parents[1]
 _STALE_AFTER = 15.0
 _USERS = 1024
 
@@ -50,18 +47,13 @@ class Core:
         shutil.rmtree(self._directory)
 
     def _compile(self) -> Path:
-        library = Path(self._directory) / "core.so"
-        kit = _ROOT / "tests" / "native"
-        sources = [source for source in (_ROOT / "csrc").glob("*.c") if source.name != "os.c"]
-        sources += [_HERE / "core.c", *(kit / f"{name}.c" for name in ("fake_os", "scratch", "check"))]
-        subprocess.run(
-            [
-                *(os.environ.get("CC", "gcc"), "-std=gnu11", "-O2", "-shared", "-fPIC"),
-                *(f"-I{_ROOT / 'csrc'}", f"-I{kit}", "-o", str(library), *map(str, sources), "-lpthread"),
-            ],
-            check=True,
+        return build(
+            Path(__file__).with_name("core.c"),
+            Path(self._directory) / "core.so",
+            flags=("-shared", "-fPIC"),
+            kit=("fake_os",),
+            os_too=False,
         )
-        return library
 
     def begin(self, limit: int, *, cooldown: float, settle: float, one_per_poll: bool, has_usage: bool) -> None:
         """Make a new segment; seconds."""
