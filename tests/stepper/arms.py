@@ -25,6 +25,10 @@ class _Text(ctypes.Structure):
     _fields_ = [("begin", ctypes.c_uint64), ("end", ctypes.c_uint64)]
 
 
+class _Recorded(ctypes.Structure):
+    _fields_ = [("offset", ctypes.c_uint32), ("state", ctypes.c_uint32), ("is_shared", ctypes.c_uint32)]
+
+
 class Arms:
     """The compiled stepper, in this process."""
 
@@ -35,7 +39,7 @@ class Arms:
 
     def walk(self, limiter: str, act: Callable[[], object], path: Path) -> object:
         """Act, and write the way through the extension to the file."""
-        recorded = (ctypes.c_uint64 * _ROOM)()
+        recorded = (_Recorded * _ROOM)()
         directory = segment.directory().encode()
         self._library.walk_begin(self._text, directory, limiter.encode(), recorded, ctypes.c_uint64(_ROOM))
         found = act()
@@ -53,7 +57,7 @@ class Arms:
             states.append((states[-1] if states else 0) + self._library.watch_look(1))
 
         found = _traced(act, look)
-        path.write_bytes(b"".join(struct.pack("<iI", -1, state) for state in states))
+        path.write_bytes(b"".join(struct.pack("<iII", -1, state, True) for state in states))
         return found
 
     def stop_at(self, offset: int, n: int, signal_there: int) -> None:

@@ -25,7 +25,7 @@ class Effort:
     """What is tried of a way.
 
     Attributes:
-        is_long: All of it.
+        is_long: All that is needed.
         seconds: As much as fits in this time; None: the first instruction of each state, and a few others.
         seed: What the order depends on.
     """
@@ -35,31 +35,33 @@ class Effort:
     seed: int
 
     def ends(self, way: Sequence[Arrival]) -> Iterator[Arrival]:
-        """Where to kill: between two changes of the state all instructions leave the same, the first of each will do.
-
-        Some of the others too, lest something counts that is not in the state; in a given time, as many as fit.
-        """
-        if self.seconds is not None:
-            yield from self.stops(way)
-            return
-        order = random.Random(self.seed)
-        first = firsts(way)
-        order.shuffle(first)
-        yield from first
-        yield from order.sample(way, min(_SAMPLE_LONG if self.is_long else _SAMPLE, len(way)))
+        """Where to kill: between two changes of the state all leave the same, so the first of each state."""
+        return self._some(firsts(way), way)
 
     def stops(self, way: Sequence[Arrival]) -> Iterator[Arrival]:
-        """Where to stop: everywhere, for what it has read before differs; the first of each state goes first."""
-        if self.seconds is None and not self.is_long:
-            yield from self.ends(way)
-            return
+        """Where to stop: what it has read before differs too, so before each instruction that shares anything.
+
+        From one of them up to the next nothing comes in and nothing goes out: a stop anywhere there is the same.
+        """
+        is_short = self.seconds is None and not self.is_long
+        return self._some(firsts(way) if is_short else [arrival for arrival in way if arrival.is_shared], way)
+
+    def _some(self, needed: Sequence[Arrival], way: Sequence[Arrival]) -> Iterator[Arrival]:
+        """The needed, in any order; some of the others too, lest there is a difference that nobody has thought of.
+
+        In a given time, as many as fit, the first of each state first.
+        """
         order = random.Random(self.seed)
+        chosen = [*needed]
+        order.shuffle(chosen)
+        chosen += order.sample(way, min(_SAMPLE_LONG if self.is_long else _SAMPLE, len(way)))
+        if self.seconds is None:
+            yield from chosen
+            return
         first = firsts(way)
         order.shuffle(first)
-        others = sorted(set(way) - set(first))
-        order.shuffle(others)
-        end = time.monotonic() + (self.seconds or float("inf"))
-        for i, arrival in enumerate([*first, *others]):
+        end = time.monotonic() + self.seconds
+        for i, arrival in enumerate([*first, *chosen]):
             if time.monotonic() > end and i >= _AT_LEAST:
                 return
             yield arrival

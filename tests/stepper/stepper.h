@@ -20,6 +20,7 @@ struct text {
 struct arrival {
     uint32_t offset; /* in the text */
     uint32_t state;
+    uint32_t is_shared; /* it goes to shared memory, or leaves the text, maybe for a system call */
 };
 
 /* Records up to `room` arrivals, until walk_end(), which returns how many there were. */

@@ -26,8 +26,8 @@ def test_a_stop_at_any_instruction_stops_nobody_else_and_does_no_harm_when_it_en
         ice = Ice(nursery, world, operation, crew)
         way = ice.way()
         stops = [ice.freeze(arrival) for arrival in effort.stops(way)]
-    states = way[-1].state + 1
-    print(f"{operation.name}: {len(way)} instructions, {states} states, {sum(stops)} stops of {len(stops)} tried")
+    shared = sum(arrival.is_shared for arrival in way)
+    print(f"{operation.name}: {len(way)} instructions, {shared} shared, {sum(stops)} stops of {len(stops)} tried")
     assert operation.is_timed or sum(stops) > len(stops) / 2, "it seldom comes where it came before"
 
 

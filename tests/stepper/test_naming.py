@@ -74,5 +74,6 @@ def test_a_stop_while_a_name_is_given_or_taken_harms_nobody_who_comes_meanwhile(
                     visited.close()
             nursery.finish()
             place.recover(operation.limit, by_reap=True)
-    print(f"{operation.name}: {len(way)} instructions, {sum(stops)} stops of {len(stops)} tried")
+    shared = sum(arrival.is_shared for arrival in way)
+    print(f"{operation.name}: {len(way)} instructions, {shared} shared, {sum(stops)} stops of {len(stops)} tried")
     assert sum(stops) > len(stops) / 2, "it seldom comes where it came before"

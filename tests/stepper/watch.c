@@ -113,6 +113,14 @@ void watch_begin(const char *directory, const char *with)
     watch_look(true);
 }
 
+bool watch_has_mapped(const void *address)
+{
+    for (int i = 0; i < n_files; i++)
+        if (files[i].size && files[i].bytes == address)
+            return true;
+    return false;
+}
+
 bool watch_look(bool kernel_too)
 {
     uint64_t before = kernel_state;

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 
 void watch_begin(const char *directory, const char *part);
+/* Whether the watch has a file mapped there for itself. */
+bool watch_has_mapped(const void *address);
 /* Has anything changed since the last look? Names and locks are looked at only if asked: system calls change them. */
 bool watch_look(bool kernel_too);
 

@@ -17,11 +17,13 @@ class Arrival(NamedTuple):
         offset: Which instruction of the extension; -1: any of the package's Python code.
         n: The n-th execution of it.
         state: What a death there leaves to others, numbered in the order in which it comes.
+        is_shared: It goes to shared memory, or out of the extension, where there may be a system call.
     """
 
     offset: int
     n: int
     state: int
+    is_shared: bool
 
     def __str__(self) -> str:
         what = "Python instruction" if self.offset < 0 else f"instruction +{self.offset:#x}"
@@ -29,12 +31,12 @@ class Arrival(NamedTuple):
 
 
 def read(recorded: bytes) -> list[Arrival]:
-    """What a process has recorded of itself: pairs of offset and state."""
+    """What a process has recorded of itself: offset, state, whether it is shared."""
     times: dict[int, int] = {}
     way = []
-    for offset, state in struct.iter_unpack("<iI", recorded):
+    for offset, state, is_shared in struct.iter_unpack("<iII", recorded):
         times[offset] = times.get(offset, 0) + 1
-        way.append(Arrival(offset, times[offset], state))
+        way.append(Arrival(offset, times[offset], state, bool(is_shared)))
     return way
 
 
