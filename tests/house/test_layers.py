@@ -25,12 +25,23 @@ PYTHON_LAYERS = [
     {"usage", "refusal"},
     {"feed"},
     {"poller", "emulate", "transport"},
-    {"httpx", "httpx2"},
+    {"httpx", "httpx2", "pytest"},
     {"demo"},
     {"cli"},
 ]
 # What a program that only limits must not pay for, at import.
-HEAVY = {"httpx", "httpx2", "click", "rich", "starlette", "uvicorn", "subprocess", "asyncio", "multiprocessing"}
+HEAVY = {
+    "httpx",
+    "httpx2",
+    "click",
+    "rich",
+    "starlette",
+    "uvicorn",
+    "subprocess",
+    "asyncio",
+    "multiprocessing",
+    "pytest",
+}
 
 C_LAYERS = [
     ["atomic.h", "words.h", "host", "patience"],
