@@ -61,16 +61,19 @@ async def _ask_async(way: Way, is_stream: bool, on_piece: Callable[[], object]) 
 class Way:
     """How one library is called."""
 
-    def __init__(self, limiter: Limiter, url: str, duration: float) -> None:
+    def __init__(self, limiter: Limiter, url: str, duration: float, **options: Any) -> None:
         self.limiter = limiter
+        self.options = options
         self.url = url
         self.more: Any = {"model": "any", "messages": MESSAGES, "extra_body": {"duration": duration}}
 
     def client(self) -> Any:
-        return httpx.Client(transport=shmlimit.httpx.LimitedTransport(self.limiter), timeout=HANG)
+        return httpx.Client(transport=shmlimit.httpx.LimitedTransport(self.limiter, **self.options), timeout=HANG)
 
     def async_client(self) -> Any:
-        return httpx.AsyncClient(transport=shmlimit.httpx.AsyncLimitedTransport(self.limiter), timeout=HANG)
+        return httpx.AsyncClient(
+            transport=shmlimit.httpx.AsyncLimitedTransport(self.limiter, **self.options), timeout=HANG
+        )
 
     def call(self, client: Any, is_stream: bool) -> Any:
         raise NotImplementedError
@@ -110,7 +113,7 @@ class Anthropic(Way):
 
         from shmlimit.httpx2 import LimitedTransport
 
-        http = httpx2.Client(transport=LimitedTransport(self.limiter), timeout=HANG)
+        http = httpx2.Client(transport=LimitedTransport(self.limiter, **self.options), timeout=HANG)
         return anthropic.Anthropic(http_client=http, base_url=self.url, api_key="any")
 
     def async_client(self) -> Any:
@@ -119,7 +122,7 @@ class Anthropic(Way):
 
         from shmlimit.httpx2 import AsyncLimitedTransport
 
-        http = httpx2.AsyncClient(transport=AsyncLimitedTransport(self.limiter), timeout=HANG)
+        http = httpx2.AsyncClient(transport=AsyncLimitedTransport(self.limiter, **self.options), timeout=HANG)
         return anthropic.AsyncAnthropic(http_client=http, base_url=self.url, api_key="any")
 
     def call(self, client: Any, is_stream: bool) -> Any:
@@ -175,7 +178,7 @@ class LiteLlmAnthropic(LiteLlm):
         import litellm
         from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 
-        transport = shmlimit.httpx.AsyncLimitedTransport(self.limiter)
+        transport = shmlimit.httpx.AsyncLimitedTransport(self.limiter, **self.options)
         return await litellm.acompletion(**self.arguments(is_stream), client=AsyncHTTPHandler(transport=transport))
 
     def arguments(self, is_stream: bool) -> dict[str, Any]:

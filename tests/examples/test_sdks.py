@@ -130,6 +130,16 @@ def test_the_client_s_own_retry_takes_a_permit_of_its_own(library: str, name: st
     assert (now.held, now.limit, now.configured_limit) == (0, 1, 2)
 
 
+@pytest.mark.parametrize("library", QUIET)
+def test_no_permit_in_time_is_a_time_out_of_the_client_which_it_retries(library: str, name: str, url: str) -> None:
+    sdk = pytest.importorskip(library)
+    limiter = Limiter(name, limit=0)
+    way = calls.WAYS[library](limiter, url, 0, timeout=0)
+    with way.client() as client, pytest.raises(sdk.APITimeoutError):
+        way.call(client.with_options(max_retries=1), False)
+    assert limiter.status().counters.timeouts == 2
+
+
 @pytest.mark.parametrize("library", [*QUIET, "litellm"])
 def test_a_client_that_dies_in_mid_stream_gives_its_permit_back(
     library: str, name: str, url: str, monkeypatch: pytest.MonkeyPatch
