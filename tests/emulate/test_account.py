@@ -8,6 +8,7 @@ import pytest
 
 from shmlimit.emulate import EmulatorSettings
 from shmlimit.emulate.account import Account, Refusal, Session
+from shmlimit.emulate.penalty import Shown
 
 
 class Clock:
@@ -221,7 +222,8 @@ def test_one_refusal_too_many_boxes_the_account_for_a_while() -> None:
     assert not scene.account.is_boxed
     assert scene.refuse().status == 429
     assert scene.account.is_boxed
-    assert scene.account.wall_boxed_until == 1_700_000_000.0 + scene.clock.now + 30
+    assert scene.account.penalty.boxed_until(scene.clock.now) == scene.clock.now + 30
+    assert scene.account.wall(scene.clock.now + 30) == 1_700_000_000.0 + scene.clock.now + 30
     scene.account.end(session, "completed")
     assert scene.refuse().status == 403
     scene.clock.now += 30
@@ -318,5 +320,92 @@ def test_a_long_run_without_readings_keeps_no_history() -> None:
     for _ in range(2000):
         scene.account.end(scene.start(), "completed")
         scene.clock.now += 1
-    assert len(scene.account._reportable) < 100
+    assert len(scene.account._report._sessions) < 100
     assert scene.account.read().sessions == 0
+
+
+def test_the_limit_changes_when_it_is_told_to_and_the_hard_cap_with_it() -> None:
+    scene = Scene(limit=2, limit_changes=("1@5", "3@9"), report_lag=0)
+    scene.start()
+    scene.start()
+    scene.clock.now += 5
+    assert (scene.account.limit, scene.account.cap) == (1, 1)
+    assert scene.account.read().is_low_priority
+    assert scene.refuse().status == 429
+    scene.clock.now += 4
+    assert scene.account.limit == 3
+    scene.start()
+    assert Scene(limit=2, hard_cap=4, limit_changes=("1@0",)).account.cap == 4
+
+
+@pytest.mark.parametrize(("error", "admitted"), [(-2, 2), (1, 5), (-9, 1)])
+def test_the_cap_that_is_enforced_may_be_another_than_the_one_that_is_told(error: int, admitted: int) -> None:
+    scene = Scene(limit=4, cap_error=error)
+    for _ in range(admitted):
+        scene.start()
+    assert scene.refuse().status == 429
+    assert scene.account.cap == 4
+
+
+def test_a_report_is_made_anew_only_so_often() -> None:
+    scene = Scene(refresh=2.0, report_lag=0)
+    assert scene.account.read().sessions == 0
+    scene.start()
+    scene.clock.now += 1.9
+    assert scene.account.read().sessions == 0
+    scene.clock.now += 0.1
+    assert scene.account.read().sessions == 1
+
+
+def test_a_session_whose_client_went_stays_counted_as_a_phantom() -> None:
+    scene = Scene(end_lag=0, phantom=30.0)
+    gone, done = scene.start(), scene.start()
+    scene.account.end(gone, "aborted")
+    scene.account.end(done, "completed")
+    assert (scene.account.working, scene.account.counted) == (0, 1)
+    scene.clock.now += 30
+    scene.account.settle()
+    assert scene.account.counted == 0
+
+
+def test_a_session_counts_for_its_shortest_time_at_least() -> None:
+    scene = Scene(end_lag=0, min_hold=60.0)
+    session = scene.start()
+    scene.clock.now += 1
+    scene.account.end(session, "completed")
+    assert session.leaves_at == session.started_at + 60
+
+
+def test_a_report_weighs_what_its_models_weigh() -> None:
+    scene = Scene(report_lag=0)
+    scene.account.start(own=True, weight=0.25)
+    scene.account.start(own=True)
+    assert (scene.account.read().sessions, scene.account.read().weight) == (2, 1.25)
+
+
+def test_the_first_refusal_tells_a_deadline_that_is_no_stop_and_both_show_late() -> None:
+    scene = Scene(limit=1, end_lag=0, box_after=1, box_seconds=30, box_lag=3.0)
+    session = scene.start()
+    scene.refuse()
+    penalty, refused_at = scene.account.penalty, scene.clock.now
+    assert penalty.shown(refused_at + 2.9) == Shown()
+    assert penalty.shown(refused_at + 3) == Shown("rate_limited", refused_at + 18_000)
+    assert not scene.account.is_boxed
+    scene.clock.now += 5
+    scene.refuse()
+    assert scene.account.is_boxed
+    assert penalty.shown(scene.clock.now).reason == "rate_limited"
+    assert penalty.shown(scene.clock.now + 3) == Shown("cap_abuse", scene.clock.now + 30)
+    assert penalty.shown(scene.clock.now + 300) == Shown("cap_abuse", scene.clock.now + 30), "past, and still told"
+    scene.account.end(session, "completed")
+
+
+def test_a_planned_box_comes_without_any_refusal() -> None:
+    scene = Scene(box="5-10")
+    scene.start()
+    assert scene.account.penalty.shown(scene.clock.now) == Shown()
+    scene.clock.now += 5
+    assert scene.refuse().status == 403
+    scene.clock.now += 5
+    assert not scene.account.is_boxed
+    assert scene.account.penalty.shown(scene.clock.now) == Shown("cap_abuse", scene.clock.now)

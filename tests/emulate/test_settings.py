@@ -3,13 +3,14 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from dataclasses import fields
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 
-from shmlimit.emulate import EmulatorSettings
+from shmlimit.emulate import SCENARIOS, EmulatorSettings, scenario
 from shmlimit.emulate.command import emulate
 from shmlimit.emulate.faults import UsageFault, fault_in_force
 from shmlimit.emulate.foreign import ForeignLoad, Visit
@@ -75,6 +76,32 @@ REFUSED: list[tuple[str, Any]] = [
     ("usage_faults", ("status:x",)),
     ("usage_faults", ("broken",)),
     ("usage_faults", ("",)),
+    ("foreign", "step:2"),
+    ("foreign", "ramp:2:0"),
+    ("usage_faults", ("replicas",)),
+    ("usage_faults", ("skew:0",)),
+    ("limit_changes", ("1",)),
+    ("limit_changes", ("0@5",)),
+    ("limit_changes", ("1@-5",)),
+    ("limit_changes", ("1@inf",)),
+    ("weights", ("model",)),
+    ("weights", ("=1",)),
+    ("weights", ("model=0",)),
+    ("cap_error", 0.5),
+    ("queue_depth", -1),
+    ("queue_timeout", -1.0),
+    ("refresh", math.inf),
+    ("edge", 1.5),
+    ("busy", -0.5),
+    ("overload", math.nan),
+    ("abort", True),
+    ("box", "5"),
+    ("box", "7-5"),
+    ("box_lag", -1.0),
+    ("phantom", -1.0),
+    ("keep_cancelled", "yes"),
+    ("min_hold", math.nan),
+    ("feed", "umans"),
     ("api_key_env", "not-a-name"),
     ("api_key_env", ""),
     ("port", -1),
@@ -115,12 +142,30 @@ def test_every_setting_reaches_the_command_line_and_comes_back_the_same(
         session_median=0.75,
         first_byte=0.0,
         foreign="square:2:1.5",
+        feed="zenrows",
+        cap_error=-2,
+        limit_changes=("1@5", "4@7.5"),
+        queue_depth=3,
+        queue_timeout=1.25,
+        refresh=2.0,
+        edge=0.5,
+        busy=0.25,
+        overload=0.125,
+        box="1.5-2.5",
+        box_lag=1.0,
+        abort=0.75,
+        phantom=3.0,
+        keep_cancelled=True,
+        min_hold=0.5,
+        weights=("light=0.5", "a=b=2.0"),
         usage_faults=("down@5-15", "slow:2.5"),
         api_key_env="SOME_KEY",
         truth=tmp_path / "a log",
         port=1234,
         seed=99,
     )
+    unlike = [field.name for field in fields(settings) if getattr(settings, field.name) == field.default]
+    assert unlike == [], "every setting is another than the default here"
     seen: list[EmulatorSettings] = []
 
     def remember(**values: Any) -> EmulatorSettings:
@@ -149,6 +194,7 @@ def test_an_unset_hard_cap_is_the_limit() -> None:
         (["--port", "70000"], "70000"),
         (["--truth", "/nowhere/at/all"], "/nowhere/at/all"),
         (["--api-key-env", "SHMLIMIT_NOT_SET"], "SHMLIMIT_NOT_SET"),
+        (["--scenario", "panic"], "panic"),
         (["--bogus"], "--bogus"),
         (["stray"], "stray"),
     ],
@@ -226,3 +272,40 @@ def test_of_several_faults_the_first_in_force_shows() -> None:
     faults = [UsageFault.parse(text) for text in ("down@5-15", "html@10-20", "null@30-31")]
     kinds = [fault.kind if (fault := fault_in_force(faults, t)) else None for t in (0, 6, 12, 16, 25, 30)]
     assert kinds == [None, "down", "down", "html", None, "null"]
+
+
+def test_scenarios_are_listed_with_what_happens_there() -> None:
+    result = CliRunner().invoke(emulate, ["--list-scenarios"])
+    assert result.exit_code == 0
+    for name, one in SCENARIOS.items():
+        assert f"{name}\n  {one.description}\n" in result.output
+
+
+def test_a_scenario_replaces_defaults_and_gives_way_to_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[EmulatorSettings] = []
+
+    def remember(name: str, **values: Any) -> EmulatorSettings:
+        seen.append(scenario(name, **values))
+        raise ValueError("enough")
+
+    monkeypatch.setattr("shmlimit.emulate.command.named_upstream", remember)
+    CliRunner().invoke(emulate, ["--scenario", "foreign-step", "--limit", "8", "--seed", "3"])
+    assert seen == [EmulatorSettings(limit=8, foreign="step:3:5", seed=3)]
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_scenario_is_a_valid_upstream(name: str) -> None:
+    assert scenario(name) != EmulatorSettings()
+
+
+@pytest.mark.parametrize(
+    ("text", "visits"),
+    [
+        ("step:2:3", [Visit(3.0, math.inf), Visit(3.0, math.inf)]),
+        ("ramp:2:3", [Visit(3.0, math.inf), Visit(6.0, math.inf)]),
+    ],
+)
+def test_foreign_sessions_that_come_to_stay(text: str, visits: list[Visit]) -> None:
+    load = ForeignLoad.parse(text)
+    assert [load.visit(0, client) for client in range(2)] == visits
+    assert load.visit(1) is None

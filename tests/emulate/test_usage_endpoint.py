@@ -1,16 +1,23 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import httpx
 import pytest
+from starlette.requests import Request
+
+from shmlimit.emulate.usage_endpoint import UsageEndpoint
 
 from .conftest import GUARD, work_body
+from .test_account import Scene
 
 if TYPE_CHECKING:
+    from starlette.responses import JSONResponse
+
     from .conftest import StartUpstream
 
 ENDLESS = 3600.0
@@ -228,3 +235,65 @@ def test_other_routes_do_not_take_part_in_usage_faults(upstream: StartUpstream) 
     up = upstream(usage_faults=("down",))
     assert up.client.get("/healthz").status_code == 200
     assert up.work(0.05, stream=True).text.endswith("data: [DONE]\n\n")
+
+
+@pytest.mark.parametrize(
+    ("fault", "pointer", "shown"),
+    [
+        ("numeric", "usage/concurrent_sessions", "0"),
+        ("numeric", "limits/concurrency/limit", "4"),
+        ("extra", "news/nobody", ["has", "heard", "of"]),
+        ("limit-null", "limits/concurrency/limit", None),
+        ("no-hard-cap", "limits/concurrency/hard_cap", "absent"),
+        ("no-priority", "usage/priority", "absent"),
+    ],
+)
+def test_shapes_that_other_times_and_plans_have(
+    upstream: StartUpstream, fault: str, pointer: str, shown: object
+) -> None:
+    found = upstream(usage_faults=(fault,)).client.get("/v1/usage").json()
+    for name in pointer.split("/"):
+        found = found.get(name, "absent")
+    assert found == shown
+
+
+def test_an_answer_may_be_far_too_long(upstream: StartUpstream) -> None:
+    assert len(upstream(usage_faults=("huge",)).client.get("/v1/usage").content) > 1 << 20
+
+
+def test_an_answer_may_stop_after_its_headers(upstream: StartUpstream) -> None:
+    up = upstream(usage_faults=("hang-body",))
+    with up.client.stream("GET", "/v1/usage", timeout=0.3) as answer:
+        assert answer.status_code == 200
+        with pytest.raises(httpx.ReadTimeout):
+            answer.read()
+
+
+def test_asked_too_often_it_answers_429(upstream: StartUpstream) -> None:
+    up = upstream(usage_faults=("rate:2",))
+    assert [up.client.get("/v1/usage").status_code for _ in range(4)] == [200, 200, 429, 429]
+
+
+def test_two_replicas_disagree() -> None:
+    scene = Scene(report_lag=0, usage_faults=("replicas:2",))
+    endpoint = UsageEndpoint(scene.account, lambda scope, flush: None)
+    shown = []
+    for second in range(8):
+        if second == 3:
+            scene.start()
+        answer = cast("JSONResponse", asyncio.run(endpoint(Request({"type": "http"}))))
+        shown.append(json.loads(bytes(answer.body))["usage"]["concurrent_sessions"])
+        scene.clock.now += 1
+    assert shown == [0, 0, 0, 1, 0, 1, 1, 1], "every other answer is two seconds behind"
+
+
+def test_a_clock_that_is_fast_tells_a_later_deadline(upstream: StartUpstream) -> None:
+    up = upstream(box="0.001-0.002", usage_faults=("skew:600",))
+    until = datetime.fromisoformat(up.client.get("/v1/usage").json()["usage"]["priority"]["boxed_until"])
+    assert 500 < (until - datetime.now(timezone.utc)).total_seconds() < 600
+
+
+def test_a_reading_that_the_box_turned_away_is_logged(upstream: StartUpstream) -> None:
+    up = upstream(box="0.001-600")
+    assert up.client.get("/v1/usage").status_code == 403
+    assert [event["fault"] for event in up.events("usage")] == ["boxed"]

@@ -284,3 +284,79 @@ class Gate:
 def raw_connection(url: str) -> socket.socket:
     host, port = url.removeprefix("http://").split(":")
     return socket.create_connection((host, int(port)), timeout=GUARD)
+
+
+@pytest.mark.parametrize(
+    ("whim", "status", "kind"), [("edge", 429, "edge"), ("busy", 429, "busy"), ("overload", 503, "overloaded")]
+)
+def test_a_whim_refuses_work_for_which_there_is_room(
+    upstream: StartUpstream, whim: str, status: int, kind: str
+) -> None:
+    up = upstream(**{whim: 1.0})
+    answer = up.work(0)
+    assert answer.status_code == status
+    assert ("cf-ray" in answer.headers) is (whim == "edge")
+    assert [event["kind"] for event in up.events("whim")] == [kind]
+    assert (up.events("start"), up.events("refused")) == ([], [])
+    mode = up.client.get("/v1/usage").json()["usage"]["service_mode"]["current"]
+    assert mode == ("low_interactivity" if whim == "overload" else "interactive")
+
+
+def test_what_the_queue_has_room_for_waits_and_comes_in_by_turns(upstream: StartUpstream) -> None:
+    up = upstream(limit=1, end_lag=0, queue_depth=8)
+
+    async def main() -> list[httpx.Response]:
+        async with httpx.AsyncClient(base_url=up.emulator.url, timeout=GUARD, trust_env=False) as client:
+            posts = [client.post("/v1/chat/completions", json=work_body(0.05, stream=False)) for _ in range(5)]
+            return list(await asyncio.gather(*posts))
+
+    assert [answer.status_code for answer in asyncio.run(main())] == [200] * 5
+    assert up.truth()["peak_counted"] == 1
+
+
+def test_the_queue_refuses_whom_it_cannot_hold_and_who_has_waited_too_long(upstream: StartUpstream) -> None:
+    up = upstream(limit=1, queue_depth=1, queue_timeout=0.3)
+    with up.client.stream("POST", "/v1/chat/completions", json=work_body(ENDLESS, stream=True)):
+        assert up.work(0).status_code == 429
+    assert len(up.events("refused")) == 1
+
+
+def test_an_upstream_that_breaks_off_ends_the_session(upstream: StartUpstream) -> None:
+    up = upstream(abort=1.0, end_lag=0)
+    with pytest.raises(httpx.RemoteProtocolError):
+        up.work(0.1)
+    assert up.until(lambda truth: truth["started"] == 1 and truth["counted"] == 0)["aborted"] == 0
+    assert up.events("end")[0]["outcome"] == "stopped"
+
+
+def test_a_cancelled_request_that_is_not_streamed_may_count_to_its_natural_end(upstream: StartUpstream) -> None:
+    up = upstream(keep_cancelled=True, end_lag=0)
+    for stream in (True, False):
+        with pytest.raises(httpx.ReadTimeout):
+            up.client.post("/v1/chat/completions", json=work_body(3.0, stream=stream), timeout=0.5)
+    up.until(lambda truth: truth["aborted"] == 2)
+    streamed, whole = up.events("end")
+    assert streamed["lasted"] < whole["lasted"]
+    assert whole["lasted"] >= 3.0
+
+
+@pytest.mark.parametrize(
+    ("feed", "told"),
+    [
+        ("elevenlabs", {"current-concurrent-requests": "1", "maximum-concurrent-requests": "4"}),
+        ("zenrows", {"concurrency-limit": "4", "concurrency-remaining": "3"}),
+    ],
+)
+def test_answers_tell_the_count_in_the_headers_of_a_provider(
+    upstream: StartUpstream, feed: str, told: dict[str, str]
+) -> None:
+    headers = upstream(feed=feed).work(0).headers
+    assert {name: headers[name] for name in told} == told
+
+
+def test_models_weigh_what_they_are_told_to(upstream: StartUpstream) -> None:
+    up = upstream(weights=("light=0.25",), report_lag=0)
+    body = {**work_body(ENDLESS, stream=True), "model": "light"}
+    with up.client.stream("POST", "/v1/chat/completions", json=body):
+        usage = up.client.get("/v1/usage").json()["usage"]
+    assert (usage["concurrent_sessions"], usage["weighted_concurrent_sessions"]) == (1, 0.25)

@@ -6,7 +6,16 @@ Importing this package needs neither starlette, uvicorn nor click; only serving 
 from __future__ import annotations
 
 from shmlimit.emulate.process import EmulatorError, EmulatorProcess
+from shmlimit.emulate.scenarios import SCENARIOS, scenario
 from shmlimit.emulate.settings import EmulatorSettings
 from shmlimit.emulate.truth import TruthSummary, summary
 
-__all__ = ["EmulatorError", "EmulatorProcess", "EmulatorSettings", "TruthSummary", "summary"]
+__all__ = [
+    "SCENARIOS",
+    "EmulatorError",
+    "EmulatorProcess",
+    "EmulatorSettings",
+    "TruthSummary",
+    "scenario",
+    "summary",
+]

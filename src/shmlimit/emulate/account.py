@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from shmlimit.emulate.lognormal import clipped_lognormal
-from shmlimit.emulate.settings import LONGEST_LAG, EmulatorSettings
+from shmlimit.emulate.penalty import Penalty
+from shmlimit.emulate.report import Reading, Report
+from shmlimit.emulate.settings import LONGEST_LAG, EmulatorSettings, LimitChange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +43,7 @@ class Session:
     visible_from: float
     ended_at: float | None = None
     leaves_at: float = math.inf
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +56,6 @@ class Refusal:
     def __bool__(self) -> Literal[False]:
         """Be false, so that a session and a refusal are told apart by truth."""
         return False
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One reading of the usage endpoint: the lagging count, and whether it lies above the soft cap."""
-
-    sessions: int
-    is_low_priority: bool
 
 
 class Account:
@@ -89,7 +84,6 @@ class Account:
         self.settings = settings
         self.began_at = clock()
         self.wall_began_at = wall_clock()
-        self.wall_boxed_until: float | None = None
         self.started = 0
         self.refused = 0
         self.completed = 0
@@ -98,6 +92,7 @@ class Account:
         self.peak_own_working = 0
         self.peak_counted = 0
         self.is_finished = False
+        self.waiting: list[object] = []
         self._clock = clock
         self._random = random
         self._wall_clock = wall_clock
@@ -107,11 +102,9 @@ class Account:
         self._open: dict[int, Session] = {}
         self._own_working = 0
         self._leaving: list[tuple[float, int, Session]] = []
-        # Everything a report may still show: sessions that had not left at the last reported instant.
-        self._reportable: list[Session] = []
-        self._reported_instant = -math.inf
-        self._refusals_toward_box = 0
-        self._boxed_until = -math.inf
+        self._report = Report(settings, random)
+        self.penalty = Penalty(settings, self.began_at)
+        self._limits = sorted(LimitChange.parse(text) for text in settings.limit_changes)
         self._record("begin", self.began_at)
 
     @property
@@ -132,7 +125,29 @@ class Account:
     @property
     def is_boxed(self) -> bool:
         """Whether the account sits in the penalty box now."""
-        return self._clock() < self._boxed_until
+        return self.penalty.is_boxed(self._clock())
+
+    @property
+    def limit(self) -> int:
+        """The soft cap in force now."""
+        elapsed = self.elapsed()
+        return next((one.limit for one in reversed(self._limits) if one.at <= elapsed), self.settings.limit)
+
+    @property
+    def cap(self) -> int:
+        """The hard cap that is told now; what is enforced differs by `cap_error`."""
+        hard_cap = self.settings.hard_cap
+        return self.limit if hard_cap is None else max(hard_cap, self.limit)
+
+    def wall(self, moment: float) -> float:
+        """Give a time of the account's clock as epoch seconds."""
+        return self._wall_clock() + moment - self._clock()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a session would be admitted now."""
+        self.settle()
+        return self.counted < max(1, self.cap + self.settings.cap_error)
 
     def elapsed(self) -> float:
         """Give the seconds since the start."""
@@ -141,6 +156,10 @@ class Account:
     def age(self, session: Session) -> float:
         """Give the seconds since *session* started."""
         return self._clock() - session.started_at
+
+    def happens(self, probability: float) -> bool:
+        """Draw whether something happens."""
+        return probability > 0 and self._random.random() < probability
 
     def draw_session_length(self) -> float:
         """Draw the seconds that a session lasts which does not say so itself."""
@@ -155,13 +174,14 @@ class Account:
             self._record("leave", leaves_at, session)
         return now
 
-    def start(self, *, own: bool, worker: str | None = None) -> Session | Refusal:
+    def start(self, *, own: bool, worker: str | None = None, weight: float = 1.0) -> Session | Refusal:
         """Admit a session, or refuse it at the hard cap or in the penalty box.
 
         Args:
             own: False for foreign sessions. Their refusals do not lead to the penalty box, which is there to
                 score the clients under test.
             worker: Who asks, for the log; None is unknown.
+            weight: What it counts for in the weighted report; enforced is the number alone.
 
         Raises:
             RuntimeError: The account is finished.
@@ -169,15 +189,14 @@ class Account:
         if self.is_finished:
             raise RuntimeError("the account is finished: no session starts any more")
         now = self.settle()
-        if now < self._boxed_until:
+        if self.penalty.is_boxed(now):
             return self.turn_away(own=own, worker=worker)
-        if self.counted >= self.settings.cap:
-            return self._refuse(now, own=own, worker=worker)
+        if not self.has_room:
+            return self.refuse(own=own, worker=worker)
         lag = self._draw_lag(self.settings.start_lag)
-        session = Session(next(self._ids), own, worker, started_at=now, visible_from=now + lag)
+        session = Session(next(self._ids), own, worker, started_at=now, visible_from=now + lag, weight=weight)
         self._open[session.id] = session
-        self._reportable.append(session)
-        self._forget_unreportable(now)
+        self._report.add(session, self.counted, now)
         self.started += 1
         self._own_working += own
         self.peak_working = max(self.peak_working, self.working)
@@ -187,12 +206,16 @@ class Account:
         return session
 
     def end(self, session: Session, outcome: Outcome) -> None:
-        """End a session, which leaves the count after the end lag; ending it again changes nothing."""
+        """End a session, which leaves the count after the end lag; ending it again changes nothing.
+
+        One whose client went away stays counted for `phantom` seconds more, and none leaves before `min_hold`.
+        """
         if session.ended_at is not None:
             return
         now = self.settle()
         session.ended_at = now
-        session.leaves_at = now + self._draw_lag(self.settings.end_lag)
+        leaves_at = now + self._draw_lag(self.settings.end_lag) + self.settings.phantom * (outcome == "aborted")
+        session.leaves_at = max(leaves_at, session.started_at + self.settings.min_hold)
         del self._open[session.id]
         self._own_working -= session.own
         heapq.heappush(self._leaving, (session.leaves_at, session.id, session))
@@ -211,18 +234,15 @@ class Account:
     def read(self) -> Reading:
         """Take a reading as the usage endpoint would show it, which is never older than the one before."""
         now = self.settle()
-        instant = now - self._random.uniform(0.0, self.settings.report_lag)
-        self._reported_instant = max(self._reported_instant, instant)
-        self._reportable = [s for s in self._reportable if s.leaves_at > self._reported_instant]
-        shown = sum(s.visible_from <= self._reported_instant for s in self._reportable)
-        is_low_priority = shown > self.settings.limit
-        if self._random.random() < self.settings.noise:
-            shown = max(0, shown + self._random.choice((-1, 1)))
-        return Reading(shown, is_low_priority)
+        return self._report.read(now, self.limit)
 
     def log_usage(self, *, reported: object, fault: str | None) -> None:
         """Log one answer of the usage endpoint; *reported* is None when it showed no count."""
         self._record("usage", self.settle(), reported=reported, fault=fault)
+
+    def log_whim(self, kind: str, *, worker: str | None) -> None:
+        """Log an answer to work that had nothing to do with what is in flight."""
+        self._record("whim", self.settle(), own=True, worker=worker, kind=kind)
 
     def finish(self) -> None:
         """Stop every session and close the log; what happens afterwards is not recorded."""
@@ -242,8 +262,8 @@ class Account:
             "own_working": self._own_working,
             "foreign_working": self.working - self._own_working,
             "counted": self.counted,
-            "limit": self.settings.limit,
-            "hard_cap": self.settings.cap,
+            "limit": self.limit,
+            "hard_cap": self.cap,
             "peak_working": self.peak_working,
             "peak_own_working": self.peak_own_working,
             "peak_counted": self.peak_counted,
@@ -253,24 +273,15 @@ class Account:
             "refused": self.refused,
         }
 
-    def _refuse(self, now: float, *, own: bool, worker: str | None) -> Refusal:
+    def refuse(self, *, own: bool, worker: str | None = None) -> Refusal:
+        """Refuse a session at the hard cap."""
+        now = self.settle()
         boxes = False
         if own:
             self.refused += 1
-            self._refusals_toward_box += 1
-            boxes = 0 < self.settings.box_after < self._refusals_toward_box
-        if boxes:
-            self._refusals_toward_box = 0
-            self._boxed_until = now + self.settings.box_seconds
-            self.wall_boxed_until = self._wall_clock() + self.settings.box_seconds
+            boxes = self.penalty.note_refusal(now)
         self._record("refused", now, own=own, worker=worker, status=429, boxes=boxes)
         return Refusal(429, self.counted)
-
-    def _forget_unreportable(self, now: float) -> None:
-        # Without it the list would grow for as long as nobody reads the usage endpoint.
-        if len(self._reportable) > 2 * self.counted + 64:
-            oldest_instant = now - self.settings.report_lag
-            self._reportable = [s for s in self._reportable if s.leaves_at > oldest_instant]
 
     def _draw_lag(self, median: float) -> float:
         return clipped_lognormal(self._random, median=median, spread=LAG_SPREAD, ceiling=LONGEST_LAG)
@@ -287,8 +298,8 @@ class Account:
                 "worker": session.worker if session else None,
                 "working": self.working,
                 "counted": self.counted,
-                "limit": self.settings.limit,
-                "hard_cap": self.settings.cap,
+                "limit": self.limit,
+                "hard_cap": self.cap,
                 **more,
             }
         )

@@ -46,7 +46,7 @@ def build_app(account: Account, *, api_key: str | None, hang_up: HangUp) -> Star
 
     return Starlette(
         routes=[
-            *(_work_route(account, dialect) for dialect in DIALECTS),
+            *(_work_route(account, dialect, hang_up) for dialect in DIALECTS),
             Route(USAGE_PATH, answer_usage, methods=["GET"]),
             Route(MOVED_PATH, usage.moved, methods=["GET"]),
             Route("/healthz", answer_health, methods=["GET"]),
@@ -56,8 +56,8 @@ def build_app(account: Account, *, api_key: str | None, hang_up: HangUp) -> Star
     )
 
 
-def _work_route(account: Account, dialect: Dialect) -> Route:
-    work = WorkEndpoint(account, dialect)
+def _work_route(account: Account, dialect: Dialect, hang_up: HangUp) -> Route:
+    work = WorkEndpoint(account, dialect, hang_up)
 
     async def answer_work(request: Request) -> Response:
         return await work(request)
@@ -90,6 +90,8 @@ class FrontDoor:
         if self.account.is_boxed:
             if path in WORK_PATHS:
                 self.account.turn_away(own=True)
+            elif path == USAGE_PATH:
+                self.account.log_usage(reported=None, fault="boxed")
             return JSONResponse(boxed_document(self.account), 403)
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from copy import deepcopy
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,18 +14,26 @@ if TYPE_CHECKING:
 PLAIN_KINDS = (
     "down",
     "hang",
+    "hang-body",
+    "huge",
     "html",
     "truncated",
     "missing-field",
     "null",
     "text",
     "fraction",
+    "numeric",
+    "extra",
+    "limit-null",
+    "no-hard-cap",
+    "no-priority",
     "frozen",
     "redirect",
 )
 ALLOWED = (
-    f"KIND[:ARG][@START-END] with KIND one of {', '.join(PLAIN_KINDS)}, slow:SECONDS (up to 3600), "
-    "status:CODE (400 to 599) and START before END in seconds"
+    f"KIND[:ARG][@START-END] with KIND one of {', '.join(PLAIN_KINDS)}, slow:SECONDS, "
+    "replicas:SECONDS and skew:SECONDS (up to 3600), rate:PER_MINUTE, status:CODE (400 to 599) "
+    "and START before END in seconds"
 )
 
 
@@ -50,7 +59,7 @@ class UsageFault:
             begins_at, ends_at = _window(window) if at else (0.0, math.inf)
             if kind in PLAIN_KINDS and not colon:
                 return cls(kind, 0.0, begins_at, ends_at)
-            if kind == "slow" and 0 < float(argument) <= 3600:
+            if kind in ("slow", "replicas", "skew", "rate") and 0 < float(argument) <= 3600:
                 return cls(kind, float(argument), begins_at, ends_at)
             if kind == "status" and 400 <= int(argument) <= 599:
                 return cls(kind, int(argument), begins_at, ends_at)
@@ -69,9 +78,9 @@ def fault_in_force(faults: Iterable[UsageFault], elapsed: float) -> UsageFault |
 
 
 def disfigured(document: dict[str, Any], kind: str) -> dict[str, Any]:
-    """Give a copy of a usage *document* whose count is spoilt as *kind* says; other kinds change nothing."""
+    """Give a copy of a usage *document*, spoilt or reshaped as *kind* says; other kinds change nothing."""
     spoilt = deepcopy(document)
-    usage = spoilt["usage"]
+    usage, limits = spoilt["usage"], spoilt["limits"]["concurrency"]
     if kind == "missing-field":
         del usage["concurrent_sessions"]
     elif kind == "null":
@@ -80,6 +89,26 @@ def disfigured(document: dict[str, Any], kind: str) -> dict[str, Any]:
         usage["concurrent_sessions"] = "unavailable"
     elif kind == "fraction":
         usage["concurrent_sessions"] += 0.5
+    elif kind == "numeric":
+        usage["concurrent_sessions"], limits["limit"] = str(usage["concurrent_sessions"]), str(limits["limit"])
+    elif kind == "extra":
+        spoilt["news"] = usage["news"] = {"nobody": ["has", "heard", "of"]}
+    elif kind == "limit-null":
+        limits["limit"] = None
+    elif kind == "no-hard-cap":
+        del limits["hard_cap"]
+    elif kind == "no-priority":
+        del usage["priority"]
+    return spoilt
+
+
+def skewed(document: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """Give a copy of a usage *document* by a clock that is *seconds* fast."""
+    spoilt = deepcopy(document)
+    priority = spoilt["usage"]["priority"]
+    if priority["boxed_until"] is not None:
+        until = datetime.fromisoformat(priority["boxed_until"]) + timedelta(seconds=seconds)
+        priority["boxed_until"] = until.isoformat()
     return spoilt
 
 

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from shmlimit.emulate.account import Account
 
-ALLOWED = "'none', 'steady:K', 'square:K:PERIOD' or 'bursts:K:EVERY' (K from 1, seconds from 0.1 to 86400)"
+ALLOWED = (
+    "'none', 'steady:K', 'step:K:AT', 'ramp:K:EVERY', 'square:K:PERIOD' or 'bursts:K:EVERY' "
+    "(K from 1, seconds from 0.1 to 86400)"
+)
 LONGEST_BURST = 0.5
 # A refused session that is still wanted tries again as a client obeying "Retry-After: 1" would.
 RETRY_EVERY = 1.0
@@ -28,7 +31,8 @@ class Visit(NamedTuple):
 class ForeignLoad:
     """A pattern of foreign sessions.
 
-    steady: K sessions from the start to the end. square: nothing for half a period, K sessions for the other
+    steady: K sessions from the start to the end. step: K sessions from AT on. ramp: one more every EVERY seconds, up
+    to K. square: nothing for half a period, K sessions for the other
     half. bursts: every EVERY seconds, K sessions of half a second (or of half of EVERY if that is shorter).
     """
 
@@ -49,7 +53,7 @@ class ForeignLoad:
         try:
             if kind == "steady" and len(numbers) == 1:
                 load = cls(kind, int(numbers[0]), math.inf)
-            elif kind in ("square", "bursts") and len(numbers) == 2:
+            elif kind in ("step", "ramp", "square", "bursts") and len(numbers) == 2:
                 load = cls(kind, int(numbers[0]), float(numbers[1]))
             else:
                 raise ValueError
@@ -61,10 +65,12 @@ class ForeignLoad:
             raise ValueError(f"foreign must be {ALLOWED}, not {text!r}") from None
         return load
 
-    def visit(self, number: int) -> Visit | None:
-        """Give the visit with this *number* (from 0), or None when there is none."""
-        if self.kind == "none" or (self.kind == "steady" and number > 0):
+    def visit(self, number: int, client: int = 0) -> Visit | None:
+        """Give the visit with this *number* (from 0) of one *client* (from 0), or None when there is none."""
+        if self.kind == "none" or (self.kind in ("steady", "step", "ramp") and number > 0):
             return None
+        if self.kind in ("step", "ramp"):
+            return Visit(self.period * (client + 1 if self.kind == "ramp" else 1), math.inf)
         if self.kind == "steady":
             return Visit(0.0, math.inf)
         if self.kind == "square":
@@ -75,12 +81,13 @@ class ForeignLoad:
 
 async def drive(load: ForeignLoad, account: Account) -> None:
     """Open and close the foreign sessions until cancelled, without blocking the event loop."""
-    await asyncio.gather(*(_client(load, account, f"foreign-{n + 1}") for n in range(load.sessions)))
+    await asyncio.gather(*(_client(load, account, n) for n in range(load.sessions)))
 
 
-async def _client(load: ForeignLoad, account: Account, name: str) -> None:
+async def _client(load: ForeignLoad, account: Account, client: int) -> None:
+    name = f"foreign-{client + 1}"
     for number in itertools.count():
-        visit = load.visit(number)
+        visit = load.visit(number, client)
         if visit is None:
             return
         await _until(visit.opens_at, account)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from shmlimit.emulate.answer_headers import FEEDS
 from shmlimit.emulate.faults import UsageFault
@@ -18,6 +18,57 @@ if TYPE_CHECKING:
 # A lag is clipped here; a median above it would be a constant in disguise.
 LONGEST_LAG = 2.0
 HIGHEST_LIMIT = 8_000
+LISTS = frozenset({"limit_changes", "weights", "usage_faults"})
+"""Settings of which there may be several: their options are in the singular."""
+
+
+class LimitChange(NamedTuple):
+    """The soft cap from a time on, in seconds since the start."""
+
+    at: float
+    limit: int
+
+    @classmethod
+    def parse(cls, text: str) -> LimitChange:
+        """Read the text of one `--limit-change`, N@SECONDS, without blocking.
+
+        Raises:
+            ValueError: *text* is of another form.
+        """
+        limit, _, at = text.partition("@")
+        try:
+            change = cls(float(at), int(limit))
+            if 0 <= change.at < math.inf and 1 <= change.limit <= HIGHEST_LIMIT:
+                return change
+        except ValueError:
+            pass
+        raise ValueError(f"limit-change must be N@SECONDS with N from 1 to {HIGHEST_LIMIT}, not {text!r}")
+
+
+def model_weight(text: str) -> tuple[str, float]:
+    """Read the text of one `--weight`, MODEL=WEIGHT, without blocking.
+
+    Raises:
+        ValueError: *text* is of another form.
+    """
+    model, equals, weight = text.rpartition("=")
+    try:
+        if equals and model and 0 < float(weight) <= 1000:
+            return model, float(weight)
+    except ValueError:
+        pass
+    raise ValueError(f"weight must be MODEL=WEIGHT with WEIGHT above 0 and at most 1000, not {text!r}")
+
+
+def _window(text: str) -> tuple[float, float]:
+    begin, _, end = text.partition("-")
+    try:
+        begins_at, ends_at = float(begin), float(end)
+        if 0 <= begins_at < ends_at < math.inf:
+            return begins_at, ends_at
+    except ValueError:
+        pass
+    raise ValueError(f"box must be START-END in seconds since the start, START before END, not {text!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,16 +78,33 @@ class EmulatorSettings:
     Attributes:
         limit: Soft cap; above it the usage answer says `priority.low`.
         hard_cap: Sessions counted at which a start is refused with 429; None is *limit*.
+        cap_error: Sessions that are enforced beyond the hard cap that is told; below 0: short of it.
+        limit_changes: The soft cap from some times on: `N@SECONDS`; without *hard_cap* the hard cap changes with it.
+        queue_depth: Sessions above the cap that wait for room; 0 refuses them at once.
+        queue_timeout: How long one waits before it is refused after all.
         end_lag: Median time an ended session stays in the enforced count, clipped to 2.0; 0 is at once.
         start_lag: Median time until a start is reported, clipped to 2.0; 0 is at once.
         report_lag: The report is up to this old; 0 is never old.
+        refresh: The report is made anew only so often; 0 at each reading.
         noise: Probability that a report is one too high or too low.
         retry_after: Retry-After of a refusal: seconds, "none", "date", "date:SECONDS" or "absurd".
-        box_after: This many concurrency 429s are forgiven, the next one boxes the account; 0 never does.
+        edge: Probability that work gets a 429 from something before the upstream (cf-ray), which says nothing of it.
+        busy: Probability that work gets a 429 although there is room.
+        overload: Probability that work gets a 503; above 0 the service mode is low_interactivity.
+        box_after: This many concurrency 429s are forgiven (the first one tells a deadline that is no stop), the next
+            one boxes the account; 0 never does.
         box_seconds: How long a boxed account answers 403 everywhere.
+        box: A time in which it is boxed in any case, `START-END`; None is never.
+        box_lag: How late all that shows in the usage answer.
         session_median: Median length of a session that does not name its own, clipped to ten times that.
         first_byte: Time until a session's first byte.
-        foreign: Somebody else on the account: "none", "steady:K", "square:K:PERIOD", "bursts:K:EVERY".
+        abort: Probability that the upstream hangs up in the middle of an answer.
+        phantom: How long a session whose client went away stays counted.
+        keep_cancelled: Whether one that is not streamed stays counted to its natural end when its client goes.
+        min_hold: How long each session counts at least.
+        weights: What a session counts for in the weighted report, `MODEL=WEIGHT`; 1 for other models.
+        foreign: Somebody else on the account: "none", "steady:K", "step:K:AT", "ramp:K:EVERY", "square:K:PERIOD",
+            "bursts:K:EVERY".
         feed: Whose headers tell the enforced count with each answer to work: "none", "elevenlabs" or "zenrows".
         usage_faults: Faults of the usage endpoint, `KIND[:ARG][@START-END]`; the first one in force wins.
         api_key_env: Environment variable that holds the only accepted key; None accepts any.
@@ -50,15 +118,30 @@ class EmulatorSettings:
 
     limit: int = 4
     hard_cap: int | None = None
+    cap_error: int = 0
+    limit_changes: tuple[str, ...] = ()
+    queue_depth: int = 0
+    queue_timeout: float = 30.0
     end_lag: float = 0.25
     start_lag: float = 0.0
     report_lag: float = 1.0
+    refresh: float = 0.0
     noise: float = 0.0
+    edge: float = 0.0
+    busy: float = 0.0
+    overload: float = 0.0
     retry_after: str = "1"
     box_after: int = 0
     box_seconds: float = 30.0
+    box: str | None = None
+    box_lag: float = 0.0
     session_median: float = 2.0
     first_byte: float = 0.05
+    abort: float = 0.0
+    phantom: float = 0.0
+    keep_cancelled: bool = False
+    min_hold: float = 0.0
+    weights: tuple[str, ...] = ()
     foreign: str = "none"
     feed: str = "none"
     usage_faults: tuple[str, ...] = ()
@@ -74,7 +157,19 @@ class EmulatorSettings:
         _seconds("end-lag", self.end_lag, 0.0, LONGEST_LAG)
         _seconds("start-lag", self.start_lag, 0.0, LONGEST_LAG)
         _seconds("report-lag", self.report_lag, 0.0, 3600.0)
-        _number("noise", self.noise, 0.0, 1.0, "a probability")
+        _whole("cap-error", self.cap_error, -HIGHEST_LIMIT, HIGHEST_LIMIT)
+        _whole("queue-depth", self.queue_depth, 0, 1_000_000)
+        for change in self.limit_changes:
+            LimitChange.parse(change)
+        for weight in self.weights:
+            model_weight(weight)
+        for name in ("refresh", "box_lag", "phantom", "min_hold", "queue_timeout"):
+            _seconds(name.replace("_", "-"), getattr(self, name), 0.0, 86_400.0)
+        for name in ("noise", "edge", "busy", "overload", "abort"):
+            _number(name, getattr(self, name), 0.0, 1.0, "a probability")
+        if not isinstance(self.keep_cancelled, bool):
+            raise ValueError(f"keep-cancelled must be true or false, not {self.keep_cancelled!r}")
+        _ = self.box_window
         RetryAfter.parse(self.retry_after)
         _whole("box-after", self.box_after, 0, 1_000_000)
         _seconds("box-seconds", self.box_seconds, 0.001, 86_400.0)
@@ -101,13 +196,20 @@ class EmulatorSettings:
         """The hard cap in force: sessions counted at which a start is refused."""
         return self.limit if self.hard_cap is None else self.hard_cap
 
+    @property
+    def box_window(self) -> tuple[float, float] | None:
+        """The planned box in seconds since the start, or None."""
+        return None if self.box is None else _window(self.box)
+
     def to_arguments(self) -> list[str]:
         """Give the command line options that describe these settings."""
         arguments: list[str] = []
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name == "usage_faults":
-                arguments += [f"--usage-fault={fault}" for fault in value]
+            if field.name in LISTS:
+                arguments += [f"--{field.name[:-1].replace('_', '-')}={one}" for one in value]
+            elif isinstance(value, bool):
+                arguments += [f"--{field.name.replace('_', '-')}"] * value
             elif value is not None:
                 arguments.append(f"--{field.name.replace('_', '-')}={value}")
         return arguments

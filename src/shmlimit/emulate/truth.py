@@ -1,6 +1,7 @@
 """The ground-truth log: what really happened at the upstream, one JSON object a line.
 
-Events: begin, start, end, leave (an ended session leaves the enforced count), refused, usage, finish. Every
+Events: begin, start, end, leave (an ended session leaves the enforced count), refused, whim
+(a 429 or 503 that is not for concurrency), usage, finish. Every
 line carries t (seconds of time.monotonic(), comparable across the processes of a host), the counts after the
 event, and the caps, so that any stretch of a run can be checked without this program.
 """

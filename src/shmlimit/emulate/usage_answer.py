@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from shmlimit.emulate.account import Account, Reading
+from shmlimit.emulate.penalty import WINDOW_SECONDS
 
-WINDOW_SECONDS = 18_000
+if TYPE_CHECKING:
+    from shmlimit.emulate.account import Account
+    from shmlimit.emulate.report import Reading
+
 REQUESTS_PER_WINDOW = 8_000
 # Plausible averages of a coding session; nothing depends on them.
 TOKENS_IN, TOKENS_OUT, TOKENS_CACHED = 11_600, 950, 11_000
@@ -16,12 +18,15 @@ TOKENS_IN, TOKENS_OUT, TOKENS_CACHED = 11_600, 950, 11_000
 
 def usage_document(account: Account, reading: Reading) -> dict[str, Any]:
     """Give the answer of `GET /v1/usage` for one *reading*."""
-    limit, cap = account.settings.limit, account.settings.cap
+    limit, cap = account.limit, account.cap
     windows_passed, into_window = divmod(account.elapsed(), WINDOW_SECONDS)
     window_began_at = account.wall_began_at + windows_passed * WINDOW_SECONDS
     started = account.started
     left = max(0, REQUESTS_PER_WINDOW - started)
-    boxed_until = None if account.wall_boxed_until is None else iso(account.wall_boxed_until)
+    now = account.settle()
+    penalty = account.penalty.shown(now)
+    is_limited = penalty.until is not None and penalty.until > now
+    interactive = account.settings.overload == 0
     return {
         "user_id": "emulated-user",
         "plan": {"slug": "code_max", "display_name": "Code Max (emulated)"},
@@ -51,17 +56,17 @@ def usage_document(account: Account, reading: Reading) -> dict[str, Any]:
             "remaining_requests": left,
             "weighted_remaining_requests": float(left),
             "concurrent_sessions": reading.sessions,
-            "weighted_concurrent_sessions": float(reading.sessions),
+            "weighted_concurrent_sessions": float(reading.weight),
             "tokens_in": started * TOKENS_IN,
             "tokens_out": started * TOKENS_OUT,
             "tokens_cached": started * TOKENS_CACHED,
             # As at the provider, the end of a past box stays here: a client has to compare it with now.
             "priority": {
-                "low": reading.is_low_priority,
-                "boxed_until": boxed_until,
-                "reason": None if boxed_until is None else "cap_abuse",
+                "low": reading.is_low_priority or is_limited,
+                "boxed_until": None if penalty.until is None else iso(account.wall(penalty.until)),
+                "reason": penalty.reason,
             },
-            "service_mode": {"current": "interactive", "resets_at": None},
+            "service_mode": {"current": "interactive" if interactive else "low_interactivity", "resets_at": None},
             "priority_budget": [
                 {
                     "category": "frontier",
@@ -79,7 +84,8 @@ def usage_document(account: Account, reading: Reading) -> dict[str, Any]:
 
 def boxed_document(account: Account) -> dict[str, Any]:
     """Give the body of a 403 from the penalty box."""
-    until = iso(account.wall_boxed_until or account.wall_began_at)
+    now = account.settle()
+    until = iso(account.wall(account.penalty.boxed_until(now) or now))
     return {
         "error": {
             "type": "account_suspended",

@@ -10,16 +10,24 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from shmlimit.emulate.account import Account, Reading
 from shmlimit.emulate.disconnect import ClientWatch
-from shmlimit.emulate.faults import UsageFault, disfigured, fault_in_force
+from shmlimit.emulate.faults import UsageFault, disfigured, fault_in_force, skewed
+from shmlimit.emulate.report import Reading
 from shmlimit.emulate.usage_answer import error_document, usage_document
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from shmlimit.emulate.account import Account
+
 MOVED_PATH = "/v1/usage/moved"
 PAGE = "<!doctype html><html><head><title>Sign in</title></head><body><h1>Sign in</h1></body></html>"
+
+# More than any client should read of a usage answer.
+HUGE = 1 << 20
+SHAPES = frozenset(
+    {"missing-field", "null", "text", "fraction", "numeric", "extra", "limit-null", "no-hard-cap", "no-priority"}
+)
 
 HangUp = Callable[[Scope, bool], None]
 
@@ -37,6 +45,9 @@ class UsageEndpoint:
         self.hang_up = hang_up
         self.faults = tuple(UsageFault.parse(text) for text in account.settings.usage_faults)
         self._frozen: dict[UsageFault, dict[str, Any]] = {}
+        self._kept: list[tuple[float, dict[str, Any]]] = []
+        self._is_second = False
+        self._asked: list[float] = []
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request."""
@@ -47,9 +58,19 @@ class UsageEndpoint:
             return DelayedResponse(fault.argument, self._report("slow"))
         if fault.kind == "frozen":
             return self._frozen_report(fault)
-        if fault.kind in ("missing-field", "null", "text", "fraction"):
+        if fault.kind in SHAPES:
             return self._report(fault.kind)
+        if fault.kind == "skew":
+            return self._answered(skewed(self._document(), fault.argument), "skew")
+        if fault.kind == "replicas":
+            return self._answered(self._by_a_replica(fault.argument), "replicas")
+        if fault.kind == "rate" and not self._is_too_often(fault.argument):
+            return self._report(None)
         self.account.log_usage(reported=None, fault=fault.kind)
+        if fault.kind == "rate":
+            return JSONResponse(error_document("rate_limit", "too many usage requests"), 429)
+        if fault.kind == "huge":
+            return JSONResponse({**self._document(), "padding": "x" * HUGE})
         if fault.kind == "status":
             return JSONResponse(error_document("upstream_error", "the usage service failed"), int(fault.argument))
         if fault.kind == "html":
@@ -60,6 +81,8 @@ class UsageEndpoint:
             return BrokenResponse(self.hang_up, json.dumps(self._document()).encode())
         if fault.kind == "hang":
             return DelayedResponse(math.inf, Response())
+        if fault.kind == "hang-body":
+            return SilentResponse()
         return BrokenResponse(self.hang_up, None)
 
     async def moved(self, request: Request) -> Response:
@@ -69,17 +92,33 @@ class UsageEndpoint:
 
     def _report(self, fault: str | None) -> Response:
         document = self._document()
-        if fault is not None:
-            document = disfigured(document, fault)
+        return self._answered(document if fault is None else disfigured(document, fault), fault)
+
+    def _answered(self, document: dict[str, Any], fault: str | None) -> Response:
         self.account.log_usage(reported=document["usage"].get("concurrent_sessions"), fault=fault)
         return JSONResponse(document)
+
+    def _by_a_replica(self, behind: float) -> dict[str, Any]:
+        """What one of two replicas says, in turn; the second one lags *behind* by so many seconds more."""
+        now = self.account.elapsed()
+        self._kept = [(at, kept) for at, kept in self._kept if at >= now - 2 * behind]
+        self._kept.append((now, self._document()))
+        old = [kept for at, kept in self._kept if at <= now - behind]
+        self._is_second = not self._is_second
+        return old[-1] if self._is_second and old else self._kept[-1][1]
+
+    def _is_too_often(self, per_minute: float) -> bool:
+        now = self.account.elapsed()
+        self._asked = [at for at in self._asked if at > now - 60]
+        if len(self._asked) >= per_minute:
+            return True
+        self._asked.append(now)
+        return False
 
     def _frozen_report(self, fault: UsageFault) -> Response:
         if fault not in self._frozen:
             self._frozen[fault] = self._document()
-        document = self._frozen[fault]
-        self.account.log_usage(reported=document["usage"]["concurrent_sessions"], fault="frozen")
-        return JSONResponse(document)
+        return self._answered(self._frozen[fault], "frozen")
 
     def _document(self) -> dict[str, Any]:
         return usage_document(self.account, self.account.read())
@@ -98,6 +137,18 @@ class DelayedResponse(Response):
         async with ClientWatch(receive) as client:
             if await client.stays(self.seconds):
                 await self.response(scope, receive, send)
+
+
+class SilentResponse(Response):
+    """Headers, and then nothing more."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the headers, and wait until the client goes."""
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"1000")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"{", "more_body": True})
+        async with ClientWatch(receive) as client:
+            await client.stays(math.inf)
 
 
 class BrokenResponse(Response):
