@@ -28,7 +28,7 @@ SEATS = 64
 class Waiter:
     """Someone who awaits a permit: `permit` is a queued one while it sits, None while it stands."""
 
-    __slots__ = ("future", "order", "permit", "request", "timer")
+    __slots__ = ("future", "is_done", "order", "permit", "request", "timer")
 
     def __init__(self, request: Request, arrival: int, future: asyncio.Future[_core.Permit]) -> None:
         self.request = request
@@ -36,6 +36,13 @@ class Waiter:
         self.future = future
         self.permit: _core.Permit | None = None
         self.timer: asyncio.TimerHandle | None = None
+        self.is_done = False
+
+    def take(self) -> _core.Permit:
+        """Return the permit that the future got, for keeps."""
+        permit = self.future.result()
+        self.is_done = True
+        return permit
 
     def fail(self, error: Exception) -> None:
         """Tell the one who awaits it, if anybody still does."""
@@ -65,23 +72,29 @@ class LoopQueue:
         """True when nobody waits."""
         return not self._seated and self._standing.first() is None
 
-    async def wait(self, request: Request) -> _core.Permit:
-        """Queue, and return a permit; a cancellation leaves nothing behind."""
+    def join(self, request: Request) -> Waiter:
+        """Queue, without blocking: the waiter's future gets the permit, or why there is none. Ends with `leave`."""
         waiter = Waiter(request, next(self._arrivals), self._loop.create_future())
         try:
             self._join(waiter)
             if not waiter.future.done() and request.on_queued is not None:
                 request.on_queued()
-            if request.timeout is not None:
-                left = request.deadline_us / 1e6 - _core.now()
-                waiter.timer = self._loop.call_later(max(0.0, left), self._time_out, waiter)
-            return await waiter.future
+        except (ShmlimitError, OSError) as error:
+            waiter.fail(error)
         except BaseException:
-            self._abandon(waiter)
+            self.leave(waiter)
             raise
-        finally:
-            if waiter.timer is not None:
-                waiter.timer.cancel()
+        if request.timeout is not None and not waiter.future.done():
+            left = request.deadline_us / 1e6 - _core.now()
+            waiter.timer = self._loop.call_later(max(0.0, left), self._time_out, waiter)
+        return waiter
+
+    def leave(self, waiter: Waiter) -> None:
+        """End a wait, whatever has come of it: the queue is left, and a permit that was not taken is released."""
+        if waiter.timer is not None:
+            waiter.timer.cancel()
+        if not waiter.is_done:
+            self._abandon(waiter)
 
     def _join(self, waiter: Waiter) -> None:
         if len(self._seated) == SEATS:

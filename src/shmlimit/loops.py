@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,11 @@ from shmlimit.loop_queue import LoopQueue
 from shmlimit.relay import Relay
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from shmlimit import _core
     from shmlimit.limiter import Limiter
+    from shmlimit.loop_queue import Waiter
     from shmlimit.request import Request
 
 
@@ -29,15 +33,27 @@ class Loops:
 
     async def acquire(self, asked: Request) -> _core.Permit:
         """Return a permit, at once or after waiting in this loop's queue."""
-        loop = asyncio.get_running_loop()
-        if loop not in self._queues:
+        if asyncio.get_running_loop() not in self._queues:
             permit = self._limiter.try_acquire(weight=asked.weight, label=asked.label)
             if permit is not None:
                 return permit
-            self._queues[loop] = self._open_queue()
-        queue = self._queues[loop]
+        with self.place(asked) as waiter:
+            await waiter.future
+            return waiter.take()
+
+    @contextlib.contextmanager
+    def place(self, asked: Request) -> Iterator[Waiter]:
+        """Wait in this loop's queue during a `with` block; at its end what has not been taken goes back."""
+        loop = asyncio.get_running_loop()
+        queue = self._queues.get(loop)
+        if queue is None:
+            queue = self._queues[loop] = self._open_queue()
         try:
-            return await queue.wait(asked)
+            waiter = queue.join(asked)
+            try:
+                yield waiter
+            finally:
+                queue.leave(waiter)
         finally:
             if queue.is_empty:
                 self._queues.pop(loop, None)

@@ -16,7 +16,7 @@ from tests.aio.tasks import order_of, run, until, waiting
 from tests.support.processes import Worker, hear, say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture
@@ -321,6 +321,28 @@ def test_on_queued_is_called_once_when_there_is_no_room_and_may_refuse(limiter: 
 
     run(main())
     assert calls == ["queued"]
+
+
+def test_a_permit_in_time_leaves_no_timer_behind(limiter: Limiter) -> None:
+    timers: list[asyncio.TimerHandle] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        call_later = loop.call_later
+
+        def watched(delay: float, call: Callable[..., object], *args: Any) -> asyncio.TimerHandle:
+            timers.append(call_later(delay, call, *args))
+            return timers[-1]
+
+        async with limiter:
+            with pytest.MonkeyPatch.context() as monkeypatch:
+                monkeypatch.setattr(loop, "call_later", watched)
+                (task,) = await waiting(limiter, timeout=1e6)
+            (timer,) = [one for one in timers if one.when() - loop.time() > 1e5]
+        (await task).release()
+        assert timer.cancelled()
+
+    run(main())
 
 
 def test_a_forked_child_waits_in_a_loop_of_its_own(limiter: Limiter) -> None:
