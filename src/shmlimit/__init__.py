@@ -11,6 +11,7 @@ from __future__ import annotations
 from shmlimit import segment as _segment
 from shmlimit import statefile as _statefile
 from shmlimit._core import Permit
+from shmlimit.composition import acquire_all, acquire_all_async, acquire_any, acquire_any_async, all_of, any_of
 from shmlimit.errors import (
     AcquireTimeout,
     ConfigMismatchWarning,
@@ -29,11 +30,13 @@ from shmlimit.errors import (
     UnsupportedPlatform,
 )
 from shmlimit.limiter import Limiter
+from shmlimit.permits import ChosenPermit, Permits
 from shmlimit.status import Status
 from shmlimit.status import read_status as _read_status
 
 __all__ = [
     "AcquireTimeout",
+    "ChosenPermit",
     "ConfigMismatchWarning",
     "InvalidName",
     "Limiter",
@@ -43,6 +46,7 @@ __all__ = [
     "NeverAdmissible",
     "ParticipantsFull",
     "Permit",
+    "Permits",
     "QueueFull",
     "SegmentCorrupt",
     "SegmentIncompatible",
@@ -51,6 +55,12 @@ __all__ = [
     "ShmlimitError",
     "Status",
     "UnsupportedPlatform",
+    "acquire_all",
+    "acquire_all_async",
+    "acquire_any",
+    "acquire_any_async",
+    "all_of",
+    "any_of",
     "destroy",
     "limiters",
     "status",

@@ -1,49 +1,61 @@
-"""A permit held during a `with` or `async with` block."""
+"""What was taken, held during a `with` or `async with` block."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from types import TracebackType
 
-    from shmlimit import _core
-    from shmlimit.limiter import Limiter
+
+class Releasable(Protocol):
+    """A permit, or several."""
+
+    def release(self) -> bool:
+        """Give it back."""
+        ...
 
 
-class Holding:
-    """What `Limiter.permit` returns: good for one block of either kind."""
+P = TypeVar("P", bound=Releasable)
 
-    def __init__(self, limiter: Limiter, options: dict[str, Any]) -> None:
-        self._limiter = limiter
+
+class Holding(Generic[P]):
+    """What `Limiter.permit`, `all_of` and `any_of` return: good for one block of either kind."""
+
+    def __init__(
+        self, acquire: Callable[..., P], acquire_async: Callable[..., Awaitable[P]], options: dict[str, Any]
+    ) -> None:
+        self._acquire = acquire
+        self._acquire_async = acquire_async
         self._options = options
-        self._permit: _core.Permit | None = None
+        self._held: P | None = None
 
-    def _begin(self, permit: _core.Permit) -> _core.Permit:
-        self._permit = permit
-        return permit
+    def _begin(self, held: P) -> P:
+        self._held = held
+        return held
 
     def _end(self) -> None:
-        if self._permit is not None:
-            self._permit.release()
-            self._permit = None
+        if self._held is not None:
+            self._held.release()
+            self._held = None
 
     def _check_unused(self) -> None:
-        if self._permit is not None:
-            raise RuntimeError(f"{self._limiter!r}: this permit() is in use; each `with` block needs one of its own")
+        if self._held is not None:
+            raise RuntimeError(f"{self._held!r}: this is in use; each `with` block needs one of its own")
 
-    def __enter__(self) -> _core.Permit:
+    def __enter__(self) -> P:
         self._check_unused()
-        return self._begin(self._limiter.acquire(**self._options))
+        return self._begin(self._acquire(**self._options))
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._end()
 
-    async def __aenter__(self) -> _core.Permit:
+    async def __aenter__(self) -> P:
         self._check_unused()
-        return self._begin(await self._limiter.acquire_async(**self._options))
+        return self._begin(await self._acquire_async(**self._options))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None

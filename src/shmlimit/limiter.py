@@ -202,10 +202,10 @@ class Limiter(Controls):
         since: float | None = None,
         label: str | None = None,
         on_queued: Callable[[], object] | None = None,
-    ) -> Holding:
+    ) -> Holding[_core.Permit]:
         """Hold a permit during a `with` or `async with` block, waiting on entry; arguments and errors as `acquire`."""
         options = {"timeout": timeout, "weight": weight, "priority": priority, "since": since, "label": label}
-        return Holding(self, {**options, "on_queued": on_queued})
+        return Holding(self.acquire, self.acquire_async, {**options, "on_queued": on_queued})
 
     async def __aenter__(self) -> _core.Permit:
         return await self._event_loops().enter()

@@ -48,6 +48,7 @@ def test_all_is_what_the_package_exports() -> None:
     public = {name for name in vars(shmlimit) if name.isidentifier() and not name.startswith("_")}
     modules = {"errors", "limiter", "limited", "segment", "settings", "statefile", "launch", "opening", "annotations"}
     modules |= {"controls", "holding", "request", "loops", "loop_queue", "relay", "standing"}
+    modules |= {"permits", "loop_thread", "bundle", "rotation", "composition"}
     modules |= {"usage", "poller", "cli", "emulate", "demo"}
     modules |= {"refusal", "feed", "transport", "httpx", "httpx2", "pytest"}
     assert public - modules == set(shmlimit.__all__)
@@ -56,7 +57,7 @@ def test_all_is_what_the_package_exports() -> None:
 def test_every_public_name_has_a_docstring() -> None:
     for name in shmlimit.__all__:
         assert getattr(shmlimit, name).__doc__, name
-    for kind in (shmlimit.Limiter, shmlimit.Permit, shmlimit.Status):
+    for kind in (shmlimit.Limiter, shmlimit.Permit, shmlimit.Permits, shmlimit.Status):
         for name, member in vars(kind).items():
             if not name.startswith("_") and (callable(member) or isinstance(member, property)):
                 assert member.__doc__, f"{kind.__name__}.{name}"

@@ -21,6 +21,10 @@ PYTHON_LAYERS = [
     {"settings", "statefile", "status", "segment", "launch"},
     {"opening", "request"},
     {"controls", "relay", "standing", "loop_queue", "loops", "holding", "limited", "limiter"},
+    {"permits"},
+    {"loop_thread"},
+    {"bundle", "rotation"},
+    {"composition"},
     {""},  # the package itself
     {"usage", "refusal"},
     {"feed"},
