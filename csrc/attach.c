@@ -223,7 +223,7 @@ enum shmlimit_status limiter_renew(struct limiter *l)
     return attach_ready(l);
 }
 
-enum shmlimit_status limiter_retire(struct limiter *l)
+void limiter_retire(struct limiter *l)
 {
     shared32 *flags = &l->header->settings.flags;
     uint32_t seen = load32(flags), pass = 0;
@@ -237,7 +237,6 @@ enum shmlimit_status limiter_retire(struct limiter *l)
     admission_bump(l);
     add32(&l->header->poller.bell, 1);
     os_futex_wake(&l->header->poller.bell);
-    return SHMLIMIT_OK;
 }
 
 /* The name may be another segment's by now, and must then stay. */
@@ -255,11 +254,9 @@ static int take_name_away(const struct limiter *l)
 
 enum shmlimit_status limiter_remove(struct limiter *l)
 {
-    enum shmlimit_status status = limiter_retire(l);
     int rc;
 
-    if (status != SHMLIMIT_OK)
-        return status;
+    limiter_retire(l);
     /* Between looking whose the name is and taking it away nobody else may take it away, or a third could give it anew.
      * Crash: the kernel frees the lock, and whoever opens the limiter next does this again. */
     if ((rc = os_lock(l->fd, LOCK_REMOVAL)) == 0)

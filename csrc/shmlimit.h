@@ -153,7 +153,7 @@ enum shmlimit_status limiter_publish(struct limiter *l, const char *path, struct
 /* Gives up every slot of this attachment and leaves. A detached limiter must not be used. */
 void limiter_detach(struct limiter *l);
 /* Marks the segment as having lost its name: from now on nobody is admitted. */
-enum shmlimit_status limiter_retire(struct limiter *l);
+void limiter_retire(struct limiter *l);
 /* Retires it and takes its name away. Killed in between, somebody else has to. SHMLIMIT_WOULD_BLOCK: somebody else
  * is taking it away. */
 enum shmlimit_status limiter_remove(struct limiter *l);

@@ -125,7 +125,7 @@ cdef extern from "shmlimit.h" nogil:
     shmlimit_status limiter_attach(limiter *l, const char *path, bint observer, fault *fault)
     shmlimit_status limiter_publish(limiter *l, const char *path, fault *fault)
     void limiter_detach(limiter *l)
-    shmlimit_status limiter_retire(limiter *l)
+    void limiter_retire(limiter *l)
     shmlimit_status limiter_remove(limiter *l)
     shmlimit_status limiter_renew(limiter *l)
 

@@ -161,6 +161,31 @@ static void a_name_is_given_once(void)
     limiter_detach(&l);
 }
 
+static void who_removes_takes_only_its_own_name_and_one_at_a_time(void)
+{
+    struct permit permit;
+    struct limiter other;
+
+    begin();
+    scratch_attach(&l);
+    scratch_attach(&other);
+    CHECK_EQUAL(os_lock(other.fd, LOCK_REMOVAL), 1);
+    CHECK_EQUAL(limiter_remove(&l), SHMLIMIT_WOULD_BLOCK);
+    CHECK(!access(scratch_path(), F_OK));
+    CHECK_EQUAL(scratch_try(&l, 1000, &permit), SHMLIMIT_ORPHANED);
+    CHECK_EQUAL(os_unlock(other.fd, LOCK_REMOVAL), 0);
+    CHECK(!rename(scratch_path(), beside));
+    CHECK(!close(open(scratch_path(), O_CREAT | O_EXCL | O_CLOEXEC | O_WRONLY, 0600)));
+    CHECK_EQUAL(limiter_remove(&l), SHMLIMIT_OK); /* another's */
+    CHECK(!access(scratch_path(), F_OK));
+    CHECK(!rename(beside, scratch_path()));
+    CHECK_EQUAL(limiter_remove(&l), SHMLIMIT_OK);
+    CHECK(access(scratch_path(), F_OK));
+    CHECK_EQUAL(limiter_remove(&other), SHMLIMIT_OK); /* it has none any more */
+    limiter_detach(&other);
+    limiter_detach(&l);
+}
+
 static void who_lost_the_name_admits_nobody(void)
 {
     struct permit permit, extra;
@@ -226,6 +251,7 @@ int main(int argc, char **argv)
         PROPERTY(a_file_of_another_kind_is_refused),
         PROPERTY(a_cut_file_is_corrupt),
         PROPERTY(a_name_is_given_once),
+        PROPERTY(who_removes_takes_only_its_own_name_and_one_at_a_time),
         PROPERTY(who_lost_the_name_admits_nobody),
         PROPERTY(another_process_at_the_same_platform_test_is_no_obstacle),
         PROPERTY(a_full_participant_table_is_said_and_the_dead_make_room),

@@ -98,6 +98,8 @@ int renameat2(int from_at, const char *from, int to_at, const char *to, unsigned
     return fails() ? -1 : REAL("renameat2", int (*)(int, const char *, int, const char *, unsigned))(from_at, from, to_at, to, flags);
 }
 
+int unlink(const char *path) { return fails() ? -1 : REAL("unlink", int (*)(const char *))(path); }
+
 /* ---- What is tried, in a process of its own. */
 static struct limiter l;
 
@@ -142,6 +144,34 @@ static void create(void)
     }
     unlink(private);
     unlink(public);
+}
+
+static void make_another(void)
+{
+    struct segment_settings settings = SCRATCH_SETTINGS(4, 1);
+    struct fault fault;
+    char path[300];
+    int fd;
+
+    snprintf(path, sizeof path, "%s-another", scratch_path());
+    CHECK((fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) >= 0);
+    CHECK_EQUAL(segment_format(fd, &settings, &fault), SHMLIMIT_OK);
+    close(fd);
+    CHECK_EQUAL(limiter_attach(&l, path, false, &fault), SHMLIMIT_OK);
+}
+
+static void remove_it(void)
+{
+    enum shmlimit_status status = limiter_remove(&l);
+    struct permit permit;
+
+    is_an_answer(status);
+    CHECK_EQUAL(scratch_try(&l, 1000, &permit), SHMLIMIT_ORPHANED);
+    first_failure = -1;
+    if (error != ENOENT) /* which says that it is gone already */
+        CHECK_EQUAL(access(l.path, F_OK), status == SHMLIMIT_OK ? -1 : 0);
+    CHECK_EQUAL(limiter_remove(&l), SHMLIMIT_OK);
+    limiter_detach(&l);
 }
 
 static void use(void)
@@ -240,7 +270,7 @@ static void each_call_fails(const char *scene, void (*begin)(void), void (*act)(
                 bool is_left;
 
                 first_failure = at;
-                is_left = try_it(begin, act, begin == attached);
+                is_left = try_it(begin, act, begin == attached || begin == make_another);
                 first_failure = -1;
                 if (!is_left)
                     break;
@@ -260,6 +290,7 @@ static void a_call_that_fails_is_a_clean_answer_and_leaves_nothing_open(void)
     each_call_fails("create", NULL, create);
     each_call_fails("use", attached, use);
     each_call_fails("use in a forked child", inherited, use);
+    each_call_fails("remove", make_another, remove_it);
 }
 
 int main(int argc, char **argv)

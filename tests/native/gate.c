@@ -212,6 +212,15 @@ static void the_census_counts_as_visible_what_has_settled(void)
     end();
 }
 
+static enum blocked_by blocked_by(void)
+{
+    struct occupant occupants[4];
+    struct snapshot now;
+
+    CHECK_EQUAL(limiter_snapshot(&me, &now, occupants, 4), SHMLIMIT_OK);
+    return now.blocked_by;
+}
+
 static void one_per_poll_admits_one_waiter_per_sample(void)
 {
     struct permit second;
@@ -224,6 +233,7 @@ static void one_per_poll_admits_one_waiter_per_sample(void)
     for (int i = 0; i < 4; i++)
         release(i);
     CHECK(!is_in() && !limiter_holds(&me, &second));
+    CHECK_EQUAL(blocked_by(), BLOCKED_FOREIGN);
     pass(1000);
     sample(3000);
     CHECK_EQUAL(is_in() + limiter_holds(&me, &second), 1);
