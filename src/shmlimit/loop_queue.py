@@ -65,7 +65,8 @@ class LoopQueue:
         self._seated: list[Waiter] = []
         self._standing = Standing()
         self._channel: int | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_at = 0.0
 
     @property
     def is_empty(self) -> bool:
@@ -204,10 +205,10 @@ class LoopQueue:
             first = self._seated[0].permit
             assert first is not None  # noqa: S101
             look_at = self._loop.time() + self.attachment.look_at(first) - _core.now()
-            # One that is too early looks and sets it again.
-            if self._timer is None or self._timer.when() > look_at:
+            # One that is too early looks and sets it again. uvloop's handle of one that is due does not know its time.
+            if self._timer is None or self._timer_at > look_at:
                 self._cancel_timer()
-                self._timer = self._loop.call_at(look_at, self._on_tick)
+                self._timer, self._timer_at = self._loop.call_at(look_at, self._on_tick), look_at
             return
         self._cancel_timer()
         if self._channel is not None:

@@ -377,3 +377,24 @@ def test_uvloop_serves_as_well(limiter: Limiter) -> None:
         loop.run_until_complete(main())
     finally:
         loop.close()
+
+
+def test_uvloop_takes_a_look_that_is_due_at_once(limiter: Limiter) -> None:
+    uvloop = pytest.importorskip("uvloop")
+    limiter.cooldown = 0.0002  # below the resolution of its timers
+    complaints: list[dict[str, Any]] = []
+
+    async def work() -> None:
+        async with limiter:
+            pass
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        await asyncio.gather(*(work() for _ in range(50)))
+
+    loop = uvloop.new_event_loop()
+    try:
+        loop.run_until_complete(main())
+    finally:
+        loop.close()
+    assert not complaints
