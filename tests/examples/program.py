@@ -42,6 +42,17 @@ class Program:
         """Run a Python example."""
         return cls(sys.executable, example, *arguments, **environment)
 
+    def hear(self, text: str, times: int = 1) -> None:
+        """Wait until it has printed this often a line with this text."""
+        assert self.process.stdout is not None
+        heard = []
+        for line in self.process.stdout:
+            heard.append(line)
+            times -= text in line
+            if not times:
+                return
+        raise AssertionError(f"ended without {text!r}: {''.join(heard)}")
+
     def end(self) -> str:
         """Wait until it ends well, and return what it printed."""
         printed, _ = self.process.communicate(timeout=HANG * 2)
@@ -59,7 +70,8 @@ class Program:
     def __exit__(self, *exc_info: object) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.communicate(timeout=HANG)
+        printed, _ = self.process.communicate(timeout=HANG)
+        print(printed)
 
 
 def holder(limiter: Limiter, label: str) -> int:

@@ -30,18 +30,17 @@ def test_gunicorn_keeps_one_limit_while_a_worker_is_killed(name: str, tmp_path: 
     truth, socket = tmp_path / "truth.jsonl", tmp_path / "app.sock"
     command = ("gunicorn", "-w", "4", "-k", "uvicorn_worker.UvicornWorker", "-b", f"unix:{socket}")
     with (
-        # What is counted is what is at work: the limit is shown by the peak, not by refusals.
-        EmulatorProcess(EmulatorSettings(limit=100, truth=truth)) as emulator,
-        Program(*command, f"{APP.removesuffix('.py')}:app", LIMITER=name, UPSTREAM=f"{emulator.url}/v1") as server,
+        ThreadPoolExecutor(32) as visitors,
         httpx.Client(
             base_url="http://app",
             transport=httpx.HTTPTransport(uds=str(socket)),
             timeout=HANG,
             headers={"connection": "close"},
         ) as http,
-        ThreadPoolExecutor(32) as visitors,
+        # What is counted is what is at work: the limit is shown by the peak, not by refusals.
+        EmulatorProcess(EmulatorSettings(limit=100, truth=truth)) as emulator,
+        Program(*command, f"{APP.removesuffix('.py')}:app", LIMITER=name, UPSTREAM=f"{emulator.url}/v1") as server,
     ):
-        wait_for(socket.exists)
 
         def ask(duration: float) -> bool:
             try:
@@ -49,14 +48,15 @@ def test_gunicorn_keeps_one_limit_while_a_worker_is_killed(name: str, tmp_path: 
             except httpx.TransportError:
                 return False  # it was with the worker that was killed
 
+        server.hear("Application startup complete", times=4)
         doomed = visitors.submit(ask, 3600)
         (victim,) = wait_for(lambda: [one.pid for one in limiter.status().holders])
         asked = [visitors.submit(ask, 0.1) for _ in range(24)]
         wait_for(lambda: limiter.status().counters.granted >= 4)
         os.kill(victim, signal.SIGKILL)
         assert not doomed.result(HANG)
-        answered = sum(one.result(HANG) for one in asked)
-        assert 1 <= answered <= 24
+        for one in asked:
+            one.result(HANG)
         assert all(visitors.map(ask, [0] * 12))
         assert http.get("/limiter").json()["held"] == 0
         assert limiter.status().counters.reaped >= 1
