@@ -27,6 +27,7 @@ EXAMPLES = {
     "anthropic_pool.py": "anthropic",
     "anthropic_async.py": "anthropic",
     "litellm_async.py": "litellm",
+    "inspect_eval.py": "inspect_ai",
 }
 CALLS = 16
 QUIET = ("openai", "anthropic")
@@ -43,7 +44,7 @@ def url() -> Iterator[str]:
 
 def need(library: str) -> None:
     """Skip, with the reason, where a client is not installed."""
-    extra = {"litellm": "test-litellm"}.get(library, "test")
+    extra = "test-large" if library in ("litellm", "inspect_ai") else "test"
     pytest.importorskip(library, reason=f"{library} is not installed: pip install '.[{extra}]'")
 
 
@@ -66,6 +67,7 @@ def test_an_example_runs_and_causes_no_refusal(
             "ANTHROPIC_BASE_URL": emulator.url,
             "ANTHROPIC_API_KEY": "any",
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+            "INSPECT_LOG_DIR": str(tmp_path / "logs"),
         }
         result = subprocess.run(
             [sys.executable, str(ROOT / "examples" / example), str(CALLS)],
