@@ -18,15 +18,20 @@ class Wanted:
 
     def __init__(
         self,
-        limit: int | None,
+        limit: int | str | None,
         cooldown: float | None,
         slot_timeout: float | EllipsisType | None,
         usage: object,
         gate: str | EllipsisType,
         on_stale: str | EllipsisType,
         slots: int,
+        headroom: int = 0,
     ) -> None:
-        self.limit = None if limit is None else settings.check_limit(limit)
+        is_following = isinstance(limit, str) and limit == settings.FOLLOW
+        self.headroom = settings.check_headroom(headroom) if is_following else None
+        if headroom and not is_following:
+            raise ValueError(f"headroom={headroom!r} is below the upstream's own limit: give limit='upstream' too")
+        self.limit = settings.FIRST_LIMIT if is_following else None if limit is None else settings.check_limit(limit)
         self.cooldown = None if cooldown is None else settings.check_duration("cooldown", cooldown)
         self.slot_timeout = slot_timeout if slot_timeout is ... else settings.check_slot_timeout(slot_timeout)
         self.gate = gate if gate is ... else settings.check_choice("gate", gate, settings.GATES)
@@ -41,7 +46,7 @@ class Wanted:
         usage = None if saved is None else saved.usage
         kept = saved is not None and saved.configured_limit == self.limit
         new = settings.Settings(
-            limit=saved.limit if saved is not None and kept else self.limit,
+            limit=saved.limit if saved is not None and kept and self.headroom is None else self.limit,
             configured_limit=self.limit,
             cooldown=cooldown if self.cooldown is None else self.cooldown,
             slot_timeout=settings.DEFAULT_SLOT_TIMEOUT if self.slot_timeout is ... else self.slot_timeout,
@@ -49,7 +54,10 @@ class Wanted:
             on_stale="open" if self.on_stale is ... else self.on_stale,
             slots=self.slots,
             usage=usage if self.usage is None else self.usage,
+            headroom=self.headroom,
         )
+        if new.headroom is not None and new.usage is None:
+            raise ValueError("limit='upstream' is told by a usage source: give one, as usage=preset(...)")
         if new.on_stale == "closed" and new.usage is None:
             raise ValueError("on_stale='closed' admits nobody without samples; give a usage source too")
         return new
@@ -57,8 +65,9 @@ class Wanted:
     def warn_of_mismatch(self, name: str, attachment: _core.Attachment) -> None:
         """Warn of each setting that was asked for and does not stand."""
         now = read_status(name, attachment)
+        headroom = settings.read_headroom(attachment.config())
         stands = {
-            "limit": now.configured_limit,
+            "limit": now.configured_limit if headroom is None else _shown(headroom),
             "cooldown": now.cooldown,
             "slot_timeout": now.slot_timeout,
             "gate": now.gate,
@@ -66,6 +75,8 @@ class Wanted:
             "usage": segment_usage(attachment),
         }
         asked = {key: getattr(self, key) for key in stands}
+        if self.headroom is not None:
+            asked["limit"] = _shown(self.headroom)
         for key, value in asked.items():
             if value is None and key != "slot_timeout":
                 continue
@@ -76,6 +87,10 @@ class Wanted:
                     ConfigMismatchWarning,
                     stacklevel=3,
                 )
+
+
+def _shown(headroom: int) -> str:
+    return f"{settings.FOLLOW} - {headroom}" if headroom else settings.FOLLOW
 
 
 def _as_kept(value: object) -> object:

@@ -24,16 +24,28 @@ STALE_AFTER = 15.0
 DURATION_MAX = 366 * 86400.0
 GATES = ("upstream", "one-per-poll")
 ON_STALE = ("open", "closed")
+# In place of a number: the limit is the upstream's own, and this one until it has told it.
+FOLLOW = "upstream"
+FIRST_LIMIT = 1
 
 
 def check_limit(limit: object) -> int:
     """Return a limit: a whole number from 0 (closed) to 8000."""
     if isinstance(limit, (bool, float, str, bytes)) or not hasattr(type(limit), "__index__"):
-        raise TypeError(f"limit must be a whole number, not {type(limit).__name__} {limit!r}")
+        raise TypeError(f"limit must be a whole number or 'upstream', not {type(limit).__name__} {limit!r}")
     value = limit.__index__()  # type: ignore[attr-defined]
     if not 0 <= value <= _core.LIMIT_LIMIT:
         raise ValueError(f"limit must be from 0 (closed) to {_core.LIMIT_LIMIT}, not {limit!r}")
     return int(value)
+
+
+def check_headroom(headroom: object) -> int:
+    """Return a headroom: whole permits, 0 to 8000."""
+    if isinstance(headroom, bool) or not isinstance(headroom, int):
+        raise TypeError(f"headroom must be a whole number, not {type(headroom).__name__} {headroom!r}")
+    if not 0 <= headroom <= _core.LIMIT_LIMIT:
+        raise ValueError(f"headroom must be from 0 to {_core.LIMIT_LIMIT}, not {headroom!r}")
+    return headroom
 
 
 def check_duration(what: str, seconds: object, *, longest: float = DURATION_MAX) -> float:
@@ -73,7 +85,10 @@ def microseconds(seconds: float | None) -> int:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a new segment is filled with. Seconds; slot_timeout None: no watchdog; usage None: no source."""
+    """What a new segment is filled with. Seconds; slot_timeout None: no watchdog; usage None: no source.
+
+    headroom: how far below the upstream's own limit this one is kept; None: it does not follow.
+    """
 
     limit: int
     configured_limit: int
@@ -83,10 +98,12 @@ class Settings:
     on_stale: str
     slots: int
     usage: dict[str, Any] | None
+    headroom: int | None = None
 
     def format(self, fd: int, path: str) -> None:
         """Fill the empty file with the segment that is to be at path."""
-        config = json.dumps({"usage": self.usage}, separators=(",", ":")).encode()
+        follow = {} if self.headroom is None else {"headroom": self.headroom}
+        config = json.dumps({"usage": self.usage, **follow}, separators=(",", ":")).encode()
         if len(config) > _core.CONFIG_LIMIT:
             raise ValueError(f"the usage source takes {len(config)} bytes of JSON, {_core.CONFIG_LIMIT} are allowed")
         _core.format_segment(
@@ -127,8 +144,19 @@ def given(value: object) -> bool:
 
 def read_usage(config: bytes) -> dict[str, Any] | None:
     """Return the usage source in a segment's configuration; None if there is none, or it is not readable."""
-    try:
-        usage = json.loads(config)["usage"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
+    usage = _read_config(config).get("usage")
     return usage if isinstance(usage, dict) else None
+
+
+def read_headroom(config: bytes) -> int | None:
+    """Return how far below the upstream's limit a segment's is kept; None: it does not follow, or is not readable."""
+    headroom = _read_config(config).get("headroom")
+    return headroom if isinstance(headroom, int) and 0 <= headroom <= _core.LIMIT_LIMIT else None
+
+
+def _read_config(config: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(config)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

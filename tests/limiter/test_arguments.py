@@ -227,3 +227,17 @@ def test_errors_are_the_builtin_kinds_too() -> None:
     ):
         assert issubclass(kind, builtin)
         assert issubclass(kind, ShmlimitError)
+
+
+def test_to_follow_the_upstream_takes_a_source_and_headroom_takes_following(name: str) -> None:
+    source = "tests.poller.sources:said"
+    with pytest.raises(ValueError, match="told by a usage source"):
+        Limiter(name, limit="upstream")
+    with pytest.raises(ValueError, match="give limit='upstream' too"):
+        Limiter(name, limit=4, headroom=1, usage=source)
+    with pytest.raises(TypeError, match="a whole number or 'upstream', not str 'downstream'"):
+        Limiter(name, limit="downstream", usage=source)
+    for headroom, error in ((-1, ValueError), (8001, ValueError), (True, TypeError), (1.0, TypeError)):
+        with pytest.raises(error, match="headroom must be"):
+            Limiter(name, limit="upstream", headroom=headroom, usage=source)  # type: ignore[arg-type]
+    assert name not in shmlimit.limiters()

@@ -41,6 +41,8 @@ class Segment:
         self.reaped = 0
         self.lag: tuple[float, float] | None = None
         self.is_retired = False
+        self.headroom: int | None = None
+        self.limits: list[int] = [1]
 
     def at(self, seconds: float, change: Callable[[], object]) -> None:
         """At that time after the start, something happens and the bell rings."""
@@ -96,7 +98,13 @@ class Segment:
         self.ended_pauses.append(round(until_us / 1e6 - START, 2))
 
     def snapshot(self) -> tuple[dict[str, Any], list[Any]]:
-        return {"sample_t0_us": self.last_sample_us}, []
+        return {"sample_t0_us": self.last_sample_us, "configured": self.limits[-1]}, []
+
+    def config(self) -> bytes:
+        return b"{}" if self.headroom is None else b'{"headroom":%d}' % self.headroom
+
+    def set_limit(self, limit: int) -> None:
+        self.limits.append(limit)
 
     def flags(self) -> int:
         return self.set_flags
@@ -478,3 +486,25 @@ def test_one_started_by_hand_never_gives_up(segment: Segment) -> None:
     segment.waiters = 1
     run(segment, Source(segment, UsageError("down")), 100.0)
     assert len(segment.failures) > 6
+
+
+def test_the_upstreams_limit_is_followed_with_headroom(segment: Segment) -> None:
+    segment.waiters = 1
+    segment.headroom = 1
+    told = {0: 4, 1: 4, 2: None, 3: 9.5, 4: 0, 5: 1}
+    run(segment, Source(segment, lambda now: Usage(0, limit=told[min(5, int(now))])), 8.0)
+    assert segment.limits == [1, 3, 8, 0, 1]
+
+
+def test_a_limit_set_by_hand_stands_until_the_upstreams_changes(segment: Segment) -> None:
+    segment.waiters = 1
+    segment.headroom = 0
+    segment.at(2, lambda: segment.limits.append(2))
+    run(segment, Source(segment, lambda now: Usage(0, limit=4 if now < 5 else 5)), 8.0)
+    assert segment.limits == [1, 4, 2, 5]
+
+
+def test_a_limit_of_ones_own_is_left_alone(segment: Segment) -> None:
+    segment.waiters = 1
+    run(segment, Source(segment, Usage(0, limit=9)), 3.0)
+    assert segment.limits == [1]

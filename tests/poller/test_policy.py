@@ -253,3 +253,25 @@ def test_no_poll_before_min_interval_and_with_waiters_none_later_than_a_second_a
 @given(failures=st.integers(1, 10**9), retry_after=anything, jitter=st.floats(0, 1))
 def test_backoff_is_bounded(failures: int, retry_after: Any, jitter: float) -> None:
     assert 0.375 <= backoff(failures, retry_after, jitter) <= policy.RETRY_AFTER_MAX
+
+
+@pytest.mark.parametrize(
+    ("told", "headroom", "limit"),
+    [
+        (4, 0, 4),
+        (4.9, 1, 3),
+        (4, 9, 1),
+        (1, 1, 1),
+        (0, 0, 0),
+        (0.5, 0, 0),
+        (10**9, 0, 8000),
+        (None, 0, None),
+        (-1, 0, None),
+        (True, 0, None),
+        ("4", 0, None),
+        (float("nan"), 0, None),
+        (10**400, 0, None),
+    ],
+)
+def test_the_limit_that_follows_the_upstreams(told: object, headroom: int, limit: int | None) -> None:
+    assert policy.limit_to_follow(told, headroom) == limit

@@ -63,6 +63,14 @@ def _limit(text: str) -> int:
     return settings.check_limit(_whole(text))
 
 
+def _limit_or_upstream(text: str) -> int | str:
+    return text if text == settings.FOLLOW else _limit(text)
+
+
+def _headroom(text: str) -> int:
+    return settings.check_headroom(_whole(text))
+
+
 def _slots(text: str) -> int:
     return settings.check_slots(_whole(text))
 
@@ -117,6 +125,8 @@ def _label(text: str) -> str:
 
 LIMITER_NAME = Kind("name", segment.check_name)
 LIMIT = Kind("number", _limit)
+LIMIT_OR_UPSTREAM = Kind("number|upstream", _limit_or_upstream)
+HEADROOM = Kind("number", _headroom)
 SLOTS = Kind("number", _slots)
 SECONDS = Kind("seconds", _seconds)
 SLOT_TIMEOUT = Kind("seconds|off", _slot_timeout)

@@ -7,16 +7,22 @@ from typing import Any
 
 import click
 
-from shmlimit.cli.argument import LIMIT, LIMITER_NAME, SECONDS, SLOT_TIMEOUT, SLOTS
+from shmlimit.cli.argument import HEADROOM, LIMIT_OR_UPSTREAM, LIMITER_NAME, SECONDS, SLOT_TIMEOUT, SLOTS
 from shmlimit.cli.command import Command
 from shmlimit.cli.source import build_source, source_options
 from shmlimit.errors import ConfigMismatchWarning
-from shmlimit.settings import DEFAULT_COOLDOWN, DEFAULT_SLOT_TIMEOUT, DEFAULT_SLOTS, GATES, ON_STALE
+from shmlimit.settings import DEFAULT_COOLDOWN, DEFAULT_SLOT_TIMEOUT, DEFAULT_SLOTS, FOLLOW, GATES, ON_STALE
 
 
 @click.command("create", cls=Command, short_help="Create a limiter.")
 @click.argument("name", type=LIMITER_NAME)
-@click.option("--limit", type=LIMIT, required=True, help="Permits, 0 (closed: everybody waits) to 8000.")
+@click.option(
+    "--limit",
+    type=LIMIT_OR_UPSTREAM,
+    required=True,
+    help="Permits, 0 (closed: everybody waits) to 8000; upstream: what the usage source tells.",
+)
+@click.option("--headroom", type=HEADROOM, default=0, help="How far below the upstream's limit to stay.  [default: 0]")
 @click.option(
     "--cooldown", type=SECONDS, help=f"How long a released permit still counts.  [default: {DEFAULT_COOLDOWN:g}]"
 )
@@ -40,7 +46,8 @@ from shmlimit.settings import DEFAULT_COOLDOWN, DEFAULT_SLOT_TIMEOUT, DEFAULT_SL
 @source_options
 def create(
     name: str,
-    limit: int,
+    limit: int | str,
+    headroom: int,
     cooldown: float | None,
     slot_timeout: float | None,
     gate: str,
@@ -62,12 +69,13 @@ def create(
         settings = {key: value for key, value in settings.items() if _is_given(key)}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConfigMismatchWarning)
-        limiter = Limiter(name, limit=limit, cooldown=cooldown, usage=usage, slots=slots, **settings)
+        limiter = Limiter(name, limit=limit, headroom=headroom, cooldown=cooldown, usage=usage, slots=slots, **settings)
     if caught:
         raise click.ClickException(" ".join(str(one.message) for one in caught))
     now = limiter.status()
     lowered = f" (limit {now.limit} in force: {now.notice})" if now.notice else ""
-    click.echo(f"{name}: {'exists already' if existed else 'created'}, limit {now.configured_limit}{lowered}")
+    until = " until the upstream has told its own" if limit == FOLLOW and not existed else ""
+    click.echo(f"{name}: {'exists already' if existed else 'created'}, limit {now.configured_limit}{lowered}{until}")
     return 0
 
 

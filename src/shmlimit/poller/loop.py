@@ -8,7 +8,7 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from shmlimit import _core
+from shmlimit import _core, settings
 from shmlimit.poller import policy
 from shmlimit.poller.manners import manners_of
 from shmlimit.usage import UpstreamBlocked, Usage, UsageError
@@ -56,6 +56,8 @@ class Loop:
         self._is_named = is_named
         self._idle_after = idle_after
         self._tries = tries
+        self._headroom = settings.read_headroom(attachment.config())
+        self._followed: int | None = None
         self._rule = "one-per-poll" if attachment.flags() & _core.ONE_PER_POLL else "upstream"
         self._manners = manners_of(source)
         # When the last poll was sent. The last poller's counts too, or a min_interval of minutes would end with it.
@@ -142,12 +144,23 @@ class Loop:
         if decision.gate_count is None or decision.count is None:
             self._fail(census, f"the count {usage.concurrent_sessions!r:.40} is not a number of sessions", None)
             return
+        self._follow(usage.limit)
         self._has_answered = True
         self._failures = 0
         self._not_before = 0.0
         self._foreign = decision.gate_count
         gate_count_milli = min(round(decision.gate_count * 1000), _GATE_COUNT_MAX)
         self._attachment.write_sample(gate_count_milli, round(census.t0 * 1e6), round(decision.count * 1000))
+
+    def _follow(self, told: object) -> None:
+        """Where the upstream's own limit is followed: it has changed, or this poller is new and finds another one."""
+        limit = None if self._headroom is None else policy.limit_to_follow(told, self._headroom or 0)
+        if limit is None or limit == self._followed:
+            return
+        if limit != self._attachment.snapshot()[0]["configured"]:
+            _log.warning("the upstream's limit is %s: the limit is %d now", told, limit)
+            self._attachment.set_limit(limit)
+        self._followed = limit
 
     def _fail(self, census: policy.Census, reason: str, retry_after: object) -> None:
         self._failures += 1

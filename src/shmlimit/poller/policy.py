@@ -27,6 +27,7 @@ BACKOFF_MAX = 10.0
 BLOCKED_WITHOUT_END = 60.0
 PAUSE_MAX = 86400.0
 RETRY_AFTER_MAX = 3600.0
+LIMIT_MAX = 8000
 # No count and no time is beyond this; a float represents it to the unit.
 _LARGEST = 2.0**53
 
@@ -113,6 +114,14 @@ def pause_of_block(blocked_until: float | None, epoch_now: float) -> float:
     """Seconds to pause when the upstream says it blocks this account; a minute where it does not say until when."""
     seconds = _seconds_until(blocked_until, epoch_now)
     return BLOCKED_WITHOUT_END if seconds is None else seconds
+
+
+def limit_to_follow(limit: object, headroom: int) -> int | None:
+    """Return our limit where the upstream's is followed; None: it has told none that makes sense."""
+    told = _number(limit)
+    if told is None:
+        return None
+    return min(max(1, math.floor(told) - headroom), LIMIT_MAX) if told >= 1 else 0
 
 
 def next_poll(rule: str, census: Census, last_t0: float | None, min_interval: float) -> float | None:
