@@ -326,6 +326,7 @@ def test_a_long_run_without_readings_keeps_no_history() -> None:
 
 def test_the_limit_changes_when_it_is_told_to_and_the_hard_cap_with_it() -> None:
     scene = Scene(limit=2, limit_changes=("1@5", "3@9"), report_lag=0)
+    scene.clock.now += 100
     scene.start()
     scene.start()
     scene.clock.now += 5
@@ -335,7 +336,9 @@ def test_the_limit_changes_when_it_is_told_to_and_the_hard_cap_with_it() -> None
     scene.clock.now += 4
     assert scene.account.limit == 3
     scene.start()
-    assert Scene(limit=2, hard_cap=4, limit_changes=("1@0",)).account.cap == 4
+    high = Scene(limit=2, hard_cap=4, limit_changes=("1@0",))
+    high.start()
+    assert (high.account.limit, high.account.cap) == (1, 4)
 
 
 @pytest.mark.parametrize(("error", "admitted"), [(-2, 2), (1, 5), (-9, 1)])
@@ -402,6 +405,8 @@ def test_the_first_refusal_tells_a_deadline_that_is_no_stop_and_both_show_late()
 
 def test_a_planned_box_comes_without_any_refusal() -> None:
     scene = Scene(box="5-10")
+    scene.clock.now += 100
+    assert not scene.account.is_boxed, "its time counts from the first session of ours"
     scene.start()
     assert scene.account.penalty.shown(scene.clock.now) == Shown()
     scene.clock.now += 5

@@ -288,12 +288,14 @@ def test_two_replicas_disagree() -> None:
 
 
 def test_a_clock_that_is_fast_tells_a_later_deadline(upstream: StartUpstream) -> None:
-    up = upstream(box="0.001-0.002", usage_faults=("skew:600",))
+    up = upstream(box="0-0.001", usage_faults=("skew:600",))
+    up.work(0)
     until = datetime.fromisoformat(up.client.get("/v1/usage").json()["usage"]["priority"]["boxed_until"])
     assert 500 < (until - datetime.now(timezone.utc)).total_seconds() < 600
 
 
 def test_a_reading_that_the_box_turned_away_is_logged(upstream: StartUpstream) -> None:
-    up = upstream(box="0.001-600")
+    up = upstream(box="0-600")
+    assert up.work(0).status_code == 403
     assert up.client.get("/v1/usage").status_code == 403
     assert [event["fault"] for event in up.events("usage")] == ["boxed"]

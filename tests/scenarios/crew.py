@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import select
 import sys
@@ -15,7 +16,7 @@ import httpx
 from shmlimit import Limiter
 from shmlimit.emulate import EmulatorProcess, EmulatorSettings
 from shmlimit.httpx import LimitedTransport, PermitTimeout
-from shmlimit.usage import preset
+from shmlimit.usage import preset, providers
 from tests.support.processes import HANG, Worker, hear, say, wait_for
 
 if TYPE_CHECKING:
@@ -34,10 +35,13 @@ UNDER_WAY = 2.0
 
 def work(name: str, first: float, others: float) -> None:
     """In a worker: one call after the other, from when it is told where until it is told to stop."""
+    # What takes long on a busy machine is done before.
+    sending = httpx.HTTPTransport()
+    providers()
     say("ready")
     url = hear()
     # Not for ever, so that it hears when it is to stop.
-    transport = LimitedTransport(Limiter(name), provider="umans", timeout=PATIENCE)
+    transport = LimitedTransport(Limiter(name), sending, provider="umans", timeout=PATIENCE)
     body = {"user": str(os.getpid()), "duration": first, "stream": True}
     with httpx.Client(base_url=url, transport=transport, timeout=HANG) as client:
         while not _is_told_to_stop():
@@ -53,8 +57,6 @@ def _is_told_to_stop() -> bool:
 
 class Crew:
     """Workers that call an upstream through one limiter, until the block ends.
-
-    The upstream is started when all are ready, so that its time begins with theirs, however busy the machine is.
 
     Args:
         name: The limiter's name.
@@ -125,6 +127,11 @@ def own(log: list[Record], event: str, **members: object) -> list[Record]:
         and record["own"] is not False
         and all(record.get(key) == value for key, value in members.items())
     ]
+
+
+def began(log: list[Record]) -> float:
+    """When the first of ours was asked for; infinity before."""
+    return min((record["t"] for record in log if record["own"]), default=math.inf)
 
 
 def after(log: list[Record], t: float) -> list[Record]:

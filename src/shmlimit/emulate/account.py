@@ -103,7 +103,8 @@ class Account:
         self._own_working = 0
         self._leaving: list[tuple[float, int, Session]] = []
         self._report = Report(settings, random)
-        self.penalty = Penalty(settings, self.began_at)
+        self.penalty = Penalty(settings)
+        self._work_began_at = math.inf
         self._limits = sorted(LimitChange.parse(text) for text in settings.limit_changes)
         self._record("begin", self.began_at)
 
@@ -130,7 +131,7 @@ class Account:
     @property
     def limit(self) -> int:
         """The soft cap in force now."""
-        elapsed = self.elapsed()
+        elapsed = self.work_elapsed()
         return next((one.limit for one in reversed(self._limits) if one.at <= elapsed), self.settings.limit)
 
     @property
@@ -152,6 +153,10 @@ class Account:
     def elapsed(self) -> float:
         """Give the seconds since the start."""
         return self._clock() - self.began_at
+
+    def work_elapsed(self) -> float:
+        """Give the seconds since the first own session was asked for; minus infinity before."""
+        return self._clock() - self._work_began_at
 
     def age(self, session: Session) -> float:
         """Give the seconds since *session* started."""
@@ -189,6 +194,9 @@ class Account:
         if self.is_finished:
             raise RuntimeError("the account is finished: no session starts any more")
         now = self.settle()
+        if own and self._work_began_at == math.inf:
+            self._work_began_at = now
+            self.penalty.begin(now)
         if self.penalty.is_boxed(now):
             return self.turn_away(own=own, worker=worker)
         if not self.has_room:

@@ -64,7 +64,13 @@ def _list_scenarios(context: click.Context, _: click.Parameter, wanted: bool) ->
     "--hard-cap", type=int, default=None, help="Counted sessions that refuse a start (429).  [default: limit]"
 )
 @click.option("--cap-error", type=int, default=0, show_default=True, help="Enforced beyond the hard cap that is told.")
-@click.option("--limit-change", "limit_changes", multiple=True, metavar="N@SECONDS", help="The limit from then on.")
+@click.option(
+    "--limit-change",
+    "limit_changes",
+    multiple=True,
+    metavar="N@SECONDS",
+    help="The limit from then on, counted from the first session.",
+)
 @click.option("--queue-depth", type=int, default=0, show_default=True, help="Sessions above the cap that wait.")
 @_seconds("--queue-timeout", _DEFAULTS.queue_timeout, "How long they wait before a 429.")
 @_seconds("--end-lag", _DEFAULTS.end_lag, "Median time an ended session still counts, up to 2.")
@@ -91,7 +97,7 @@ def _list_scenarios(context: click.Context, _: click.Parameter, wanted: bool) ->
     help="More concurrency 429s than this box the account: 403 everywhere; 0 never does.",
 )
 @_seconds("--box-seconds", _DEFAULTS.box_seconds, "How long a boxed account stays boxed.")
-@click.option("--box", metavar="START-END", help="The account is boxed then in any case.")
+@click.option("--box", metavar="START-END", help="The account is boxed then, counted from the first session.")
 @_seconds("--box-lag", _DEFAULTS.box_lag, "How late a penalty shows in the usage answer.")
 @_seconds("--phantom", _DEFAULTS.phantom, "How long a session whose client went away still counts.")
 @click.option("--keep-cancelled", is_flag=True, help="One that is not streamed then counts to its natural end.")

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shmlimit.emulate.account import Account
 
 ALLOWED = (
@@ -18,6 +20,7 @@ ALLOWED = (
 LONGEST_BURST = 0.5
 # A refused session that is still wanted tries again as a client obeying "Retry-After: 1" would.
 RETRY_EVERY = 1.0
+LOOK_FOR_WORK_EVERY = 0.05
 
 
 class Visit(NamedTuple):
@@ -31,9 +34,10 @@ class Visit(NamedTuple):
 class ForeignLoad:
     """A pattern of foreign sessions.
 
-    steady: K sessions from the start to the end. step: K sessions from AT on. ramp: one more every EVERY seconds, up
-    to K. square: nothing for half a period, K sessions for the other
-    half. bursts: every EVERY seconds, K sessions of half a second (or of half of EVERY if that is shorter).
+    steady: K sessions from the start to the end. step: K sessions from AT on, ramp: one more every EVERY seconds up to
+    K, both counted from the first own session, so that whoever is tested has begun. square: nothing for half a period,
+    K sessions for the other half. bursts: every EVERY seconds, K sessions of half a second (or of half of EVERY if that
+    is shorter).
     """
 
     kind: str
@@ -65,6 +69,11 @@ class ForeignLoad:
             raise ValueError(f"foreign must be {ALLOWED}, not {text!r}") from None
         return load
 
+    @property
+    def waits_for_work(self) -> bool:
+        """Whether its time counts from the first own session, and not from the emulator's start."""
+        return self.kind in ("step", "ramp")
+
     def visit(self, number: int, client: int = 0) -> Visit | None:
         """Give the visit with this *number* (from 0) of one *client* (from 0), or None when there is none."""
         if self.kind == "none" or (self.kind in ("steady", "step", "ramp") and number > 0):
@@ -90,7 +99,10 @@ async def _client(load: ForeignLoad, account: Account, client: int) -> None:
         visit = load.visit(number, client)
         if visit is None:
             return
-        await _until(visit.opens_at, account)
+        if load.waits_for_work:
+            await _until(visit.opens_at, account, account.work_elapsed)
+        else:
+            await _until(visit.opens_at, account)
         while not account.is_finished and account.elapsed() < visit.closes_at:
             session = account.start(own=False, worker=name)
             if session:
@@ -100,7 +112,9 @@ async def _client(load: ForeignLoad, account: Account, client: int) -> None:
                 await _until(min(account.elapsed() + RETRY_EVERY, visit.closes_at), account)
 
 
-async def _until(elapsed: float, account: Account) -> None:
-    while (remaining := elapsed - account.elapsed()) > 0:
-        # One timer may not exceed what the system's clock call takes: sleep at most a day at a time.
-        await asyncio.sleep(min(remaining, 86_400.0))
+async def _until(elapsed: float, account: Account, clock: Callable[[], float] | None = None) -> None:
+    clock = clock or account.elapsed
+    while (remaining := elapsed - clock()) > 0:
+        # One timer may not exceed what the system's clock call takes: sleep at most a day at a time. Work has not begun
+        # yet where that many seconds remain that nobody can tell.
+        await asyncio.sleep(LOOK_FOR_WORK_EVERY if remaining == math.inf else min(remaining, 86_400.0))

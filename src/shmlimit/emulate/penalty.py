@@ -24,16 +24,20 @@ class Penalty:
 
     Args:
         settings: When the account is boxed, for how long, and how late that shows.
-        began_at: The account's clock at its start, from which the planned box counts.
     """
 
-    def __init__(self, settings: EmulatorSettings, began_at: float) -> None:
+    def __init__(self, settings: EmulatorSettings) -> None:
         self._settings = settings
         self._refusals = 0
         self._box_from = self._box_until = -math.inf
         self._limited_from = math.inf
-        begins_at, ends_at = settings.box_window or (math.inf, math.inf)
-        self._plan = (began_at + begins_at, began_at + ends_at)
+        self._plan = (math.inf, math.inf)
+
+    def begin(self, now: float) -> None:
+        """Let the time of the planned box count from *now*."""
+        if self._settings.box_window is not None:
+            begins_at, ends_at = self._settings.box_window
+            self._plan = (now + begins_at, now + ends_at)
 
     def note_refusal(self, now: float) -> bool:
         """Count a concurrency refusal; whether it boxes the account."""

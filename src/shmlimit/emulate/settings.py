@@ -23,7 +23,7 @@ LISTS = frozenset({"limit_changes", "weights", "usage_faults"})
 
 
 class LimitChange(NamedTuple):
-    """The soft cap from a time on, in seconds since the start."""
+    """The soft cap from a time on, in seconds since the first own session."""
 
     at: float
     limit: int
@@ -68,7 +68,7 @@ def _window(text: str) -> tuple[float, float]:
             return begins_at, ends_at
     except ValueError:
         pass
-    raise ValueError(f"box must be START-END in seconds since the start, START before END, not {text!r}")
+    raise ValueError(f"box must be START-END in seconds since the first session, START before END, not {text!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,8 @@ class EmulatorSettings:
         limit: Soft cap; above it the usage answer says `priority.low`.
         hard_cap: Sessions counted at which a start is refused with 429; None is *limit*.
         cap_error: Sessions that are enforced beyond the hard cap that is told; below 0: short of it.
-        limit_changes: The soft cap from some times on: `N@SECONDS`; without *hard_cap* the hard cap changes with it.
+        limit_changes: The soft cap from some times on, `N@SECONDS` after the first own session; without *hard_cap* the
+            hard cap changes with it.
         queue_depth: Sessions above the cap that wait for room; 0 refuses them at once.
         queue_timeout: How long one waits before it is refused after all.
         end_lag: Median time an ended session stays in the enforced count, clipped to 2.0; 0 is at once.
@@ -94,7 +95,7 @@ class EmulatorSettings:
         box_after: This many concurrency 429s are forgiven (the first one tells a deadline that is no stop), the next
             one boxes the account; 0 never does.
         box_seconds: How long a boxed account answers 403 everywhere.
-        box: A time in which it is boxed in any case, `START-END`; None is never.
+        box: A time after the first own session in which it is boxed in any case, `START-END`; None is never.
         box_lag: How late all that shows in the usage answer.
         session_median: Median length of a session that does not name its own, clipped to ten times that.
         first_byte: Time until a session's first byte.
@@ -198,7 +199,7 @@ class EmulatorSettings:
 
     @property
     def box_window(self) -> tuple[float, float] | None:
-        """The planned box in seconds since the start, or None."""
+        """The planned box in seconds since the first own session, or None."""
         return None if self.box is None else _window(self.box)
 
     def to_arguments(self) -> list[str]:
