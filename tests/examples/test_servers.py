@@ -28,6 +28,7 @@ def test_gunicorn_keeps_one_limit_while_a_worker_is_killed(name: str, tmp_path: 
         pytest.importorskip(module)
     limiter = Limiter(name, limit=4)
     truth, socket = tmp_path / "truth.jsonl", tmp_path / "app.sock"
+    here = {"LIMITER": name, "XDG_RUNTIME_DIR": str(tmp_path)}  # gunicorn's control socket goes there
     command = ("gunicorn", "-w", "4", "-k", "uvicorn_worker.UvicornWorker", "-b", f"unix:{socket}")
     with (
         ThreadPoolExecutor(32) as visitors,
@@ -39,7 +40,7 @@ def test_gunicorn_keeps_one_limit_while_a_worker_is_killed(name: str, tmp_path: 
         ) as http,
         # What is counted is what is at work: the limit is shown by the peak, not by refusals.
         EmulatorProcess(EmulatorSettings(limit=100, truth=truth)) as emulator,
-        Program(*command, f"{APP.removesuffix('.py')}:app", LIMITER=name, UPSTREAM=f"{emulator.url}/v1") as server,
+        Program(*command, f"{APP.removesuffix('.py')}:app", UPSTREAM=f"{emulator.url}/v1", **here) as server,
     ):
 
         def ask(duration: float) -> bool:
