@@ -11,11 +11,11 @@ import asyncio
 import os
 import sys
 
-import httpx
+import httpx2
 import openai
 
 from shmlimit import Limiter
-from shmlimit.httpx import AsyncLimitedTransport
+from shmlimit.httpx2 import AsyncLimitedTransport
 from shmlimit.usage import preset
 
 NAME = os.environ.get("LIMITER", "openai-example")
@@ -25,7 +25,7 @@ async def main(questions: int) -> None:
     """Ask all questions at once; the limiter decides when each goes out."""
     usage = preset("umans", url=os.environ["OPENAI_BASE_URL"].removesuffix("/v1") + "/v1/usage")
     transport = AsyncLimitedTransport(Limiter(NAME, limit=4, usage=usage), provider="umans")
-    async with openai.AsyncOpenAI(http_client=httpx.AsyncClient(transport=transport, timeout=60)) as client:
+    async with openai.AsyncOpenAI(http_client=httpx2.AsyncClient(transport=transport, timeout=60)) as client:
         answers = await asyncio.gather(
             *(
                 client.chat.completions.create(

@@ -5,7 +5,7 @@
     OPENAI_BASE_URL=http://127.0.0.1:8000/v1 OPENAI_API_KEY=any UMANS_API_KEY=any python examples/openai_pool.py
 
 Each call holds a permit until its answer has been read, streams included. The client's own retries stay on: a retry
-needs a permit of its own.
+needs a permit of its own. openai from version 3 on is built on httpx2: hence `shmlimit.httpx2`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import multiprocessing
 import os
 import sys
 
-import httpx
+import httpx2
 import openai
 
 from shmlimit import Limiter
-from shmlimit.httpx import LimitedTransport
+from shmlimit.httpx2 import LimitedTransport
 from shmlimit.usage import preset
 
 NAME = os.environ.get("LIMITER", "openai-example")
@@ -28,7 +28,7 @@ WORKERS = 8
 def ask(question: int) -> int:
     """Answer one question, streamed: the number of pieces in which the answer came."""
     transport = LimitedTransport(Limiter(NAME), provider="umans", label=f"question {question}")
-    with openai.OpenAI(http_client=httpx.Client(transport=transport, timeout=60)) as client:
+    with openai.OpenAI(http_client=httpx2.Client(transport=transport, timeout=60)) as client:
         stream = client.chat.completions.create(
             model="any", stream=True, messages=[{"role": "user", "content": f"question {question}"}]
         )
@@ -40,7 +40,7 @@ def main(questions: int) -> None:
     usage = preset("umans", url=os.environ["OPENAI_BASE_URL"].removesuffix("/v1") + "/v1/usage")
     limiter = Limiter(NAME, limit=4, usage=usage)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["openai", "shmlimit.httpx", "shmlimit.usage"])  # imported once, not by each worker
+    context.set_forkserver_preload(["openai", "shmlimit.httpx2", "shmlimit.usage"])  # imported once, not by each worker
     with context.Pool(WORKERS) as pool:
         pieces = pool.map(ask, range(questions), chunksize=1)
     print(f"{len(pieces)} answers; {limiter.status().counters.queued_grants} calls waited for a permit")

@@ -1,13 +1,13 @@
 """httpx transports that hold a permit from before the connection until the response's body is closed.
 
     client = httpx.Client(transport=LimitedTransport(Limiter("umans"), provider="umans"))
-    openai.OpenAI(http_client=httpx.Client(transport=LimitedTransport(limiter)))
 
 A streamed response holds its permit until the stream has been read or closed, and each chunk is a `touch()`. Options of
 one request are in its extensions: `client.get(url, extensions={"shmlimit": {"weight": 2, "label": "big"}})`, with the
 arguments of `Limiter.acquire`. A refusal for concurrency (429) is reported to the limiter; others are not.
 
-For clients of httpx2, its successor, which some SDKs demand, there is `shmlimit.httpx2`: the same names.
+For clients of httpx2, its successor, which the openai and anthropic SDKs are built on, there is `shmlimit.httpx2`: the
+same names.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""As `shmlimit.httpx`, for clients of httpx2: `anthropic` from version 1 on takes only these, `openai` both.
+"""As `shmlimit.httpx`, for clients of httpx2: `anthropic` from version 1 and `openai` from version 3 on have it.
 
 client = anthropic.Anthropic(http_client=httpx2.Client(transport=LimitedTransport(Limiter("anthropic", limit=4))))
 """

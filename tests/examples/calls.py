@@ -89,6 +89,8 @@ class Way:
 
 
 class OpenAi(Way):
+    """Through httpx, which it still takes; the examples go through httpx2."""
+
     def client(self) -> Any:
         import openai
 
