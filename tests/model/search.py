@@ -18,6 +18,8 @@ DEPTH_MAX = 20_000_000
 # two states with one hash count as one, with a probability of about states^2 / 2^65.
 EXACT = ("-DCOLLAPSE",)
 COMPACT = ("-DHC4",)
+# Three bits for each state, found by hashes, of 2^34: some states are taken for others and not visited.
+BITS, BITS_LOG = ("-DBITSTATE",), 34
 TRACE_MAX = 12_000
 
 
@@ -43,7 +45,9 @@ def _run(command: Sequence[str], directory: Path, seconds: float | None = None) 
     return result.stdout
 
 
-def search(configuration: str, directory: Path, macros: Sequence[str] = (), *, large: bool = False) -> Outcome:
+def search(
+    configuration: str, directory: Path, macros: Sequence[str] = (), *, large: bool = False, minutes: int | None = None
+) -> Outcome:
     """Visit every state of a configuration, or until one violates an invariant.
 
     Args:
@@ -51,17 +55,20 @@ def search(configuration: str, directory: Path, macros: Sequence[str] = (), *, l
         directory: Where to work; must be empty.
         macros: What to define for the model: bounds, or a fault.
         large: Whether to spend time on compiling, and less memory on each state.
+        minutes: Search for so long, with bits for states; None: to the end.
     """
     model = HERE / "configurations" / f"{configuration}.pml"
     defines = [f"-D{macro}" for macro in macros]
     _run(["spin", "-a", *defines, str(model)], directory)
     # The generated program is one huge function: optimising it takes longer than a short search gains.
-    speed = ["-O2", *COMPACT] if large else ["-O0", *EXACT]
+    speed = ["-O2", *(COMPACT if minutes is None else BITS)] if large else ["-O0", *EXACT]
     _run(["gcc", *speed, "-w", "-DSAFETY", f"-DMEMLIM={MEGABYTES_MAX}", "-o", "pan", "pan.c"], directory)
-    report = _run([str(directory / "pan"), f"-m{DEPTH_MAX if large else DEPTH_MAX // 10}"], directory)
+    bound = [] if minutes is None else [f"-w{BITS_LOG}", f"-Q{minutes}"]
+    report = _run([str(directory / "pan"), f"-m{DEPTH_MAX if large else DEPTH_MAX // 10}", *bound], directory)
     found = re.search(r"(\d+) states, stored", report)
     error = re.search(r"^pan:\d+: (.*)$", report, re.MULTILINE)
-    if not found or "max search depth too small" in report or ("Search not completed" in report and not error):
+    was_cut = "Search not completed" in report and not error and "Time limit" not in report
+    if not found or "max search depth too small" in report or was_cut:
         raise Incomplete(report[-3000:])
     trace = ""
     if error:
