@@ -191,6 +191,8 @@ static void use(struct limiter *l, struct permit *permit, struct dice *dice)
     case 10:
         is_documented(poller_elect(l));
         is_documented(poller_write_sample(l, roll(dice, 3000), os_now_us(), 0));
+        poller_resign(l);
+        is_documented(feed_write_sample(l, roll(dice, 3000), roll(dice, 3000), os_now_us(), 0));
         break;
     case 11:
         is_documented(limiter_pause(l, os_now_us() + roll(dice, 100), roll(dice, 2)));

@@ -201,6 +201,7 @@ static void op_pause_briefly(int who)
 {
     CHECK_EQUAL(limiter_pause(&me(who)->l, kernel.now_us + BRIEFLY_US, true), SHMLIMIT_OK);
 }
+static void op_end_pause(int who) { CHECK_EQUAL(limiter_end_pause(&me(who)->l, kernel.now_us + BRIEFLY_US), SHMLIMIT_OK); }
 static void op_cooldown(int who) { CHECK_EQUAL(limiter_set_cooldown(&me(who)->l, COOL_US / 2), SHMLIMIT_OK); }
 static void op_retire(int who) { limiter_retire(&me(who)->l); }
 static void op_unlink(int who)
@@ -235,6 +236,16 @@ static void sample(struct process *p, uint32_t count_milli)
 
 static void op_sample_none(int who) { sample(me(who), 0); }
 static void op_sample_one(int who) { sample(me(who), 1000); }
+
+static void feed(struct process *p, uint32_t foreign_milli)
+{
+    enum shmlimit_status status = feed_write_sample(&p->l, foreign_milli, foreign_milli, kernel.now_us, foreign_milli);
+
+    CHECK(status == SHMLIMIT_OK || status == SHMLIMIT_LOST);
+}
+
+static void op_feed_none(int who) { feed(me(who), 0); }
+static void op_feed_one(int who) { feed(me(who), 1000); }
 static void op_resign(int who) { poller_resign(&me(who)->l); }
 
 static void op_cool(int who)
@@ -269,9 +280,9 @@ const struct operation *operation_named(const char *word, unsigned long length)
         {"acquire-briefly", op_acquire_briefly}, {"leave", op_leave}, {"release", op_release},
         {"release-nothing", op_release_nothing}, {"touch", op_touch}, {"attach", op_attach}, {"detach", op_detach},
         {"fork", op_fork}, {"die", op_die}, {"listen", op_listen}, {"reap", op_reap}, {"lower", op_lower}, {"raise", op_raise}, {"reset", op_reset},
-        {"pause", op_pause}, {"pause-briefly", op_pause_briefly}, {"cooldown", op_cooldown}, {"retire", op_retire},
+        {"pause", op_pause}, {"pause-briefly", op_pause_briefly}, {"end-pause", op_end_pause}, {"cooldown", op_cooldown}, {"retire", op_retire},
         {"unlink", op_unlink}, {"refusal", op_refusal}, {"elect", op_elect}, {"sample-none", op_sample_none},
-        {"sample-one", op_sample_one}, {"resign", op_resign}, {"cool", op_cool}, {"work", op_work}, {"stuck", op_stuck},
+        {"sample-one", op_sample_one}, {"feed-none", op_feed_none}, {"feed-one", op_feed_one}, {"resign", op_resign}, {"cool", op_cool}, {"work", op_work}, {"stuck", op_stuck},
     };
 
     for (unsigned long i = 0; i < sizeof operations / sizeof *operations; i++)

@@ -39,6 +39,10 @@ const struct program programs[] = {
     {"sample-meets-acquire", 1, SAMPLED, 0, 0, {"elect / sample-one cool sample-none", "acquire release"}},
     {"sample-meets-waiter", 1, SAMPLED, COOLDOWN, 0, {"elect acquire / release cool sample-none", "enter / wait release"}},
     {"pollers-take-turns", 1, SAMPLED, 0, 0, {"elect / sample-one resign", "elect cool sample-none elect acquire release"}},
+    {"feed-meets-acquire", 1, SAMPLED, 0, 0, {"feed-one cool feed-none", "acquire release"}},
+    {"feeds-meet", 2, SAMPLED, COOLDOWN, 0, {"acquire / feed-one cool release", "acquire feed-none release"}},
+    {"feed-meets-poller", 2, SAMPLED, 0, 0, {"elect / sample-one resign cool feed-none", "feed-one acquire release"}},
+    {"pause-is-ended", 1, 0, 0, 0, {"pause-briefly end-pause", "acquire release"}},
     {"release-meets-listener", 1, 0, 0, 0, {"acquire / release", "listen release"}},
     {"raise-meets-listener", 1, LIMIT_MOVES, 0, 0, {"acquire / raise release", "listen release"}},
     /* ---- Two, and the remains of others. */

@@ -28,18 +28,22 @@ bool room_is_counted(uint64_t a, uint32_t i, uint64_t x)
 
 uint32_t room_limit(void) { return limits_limit(atomic_load(&segment.header.settings.limits)) * 1000; }
 
+static uint32_t at_most_one(uint32_t milli) { return milli < 1000 ? milli : 1000; }
+
 /* What may be admitted at this instant; the core may be stricter, never more generous. */
 uint32_t room_cap(void)
 {
     const struct settings *s = &segment.header.settings;
     uint64_t g = atomic_load(&segment.header.gate.word);
-    uint32_t cap = room_limit(), foreign = 0;
+    uint32_t cap = room_limit(), foreign = 0, left, least;
 
     if (kernel.now_us < atomic_load(&s->paused_until_us) || atomic_load(&s->flags) & FLAG_RETIRED)
         return 0;
     if (g && gate_count_milli(g) != NO_COUNT && kernel.now_us < gate_t0_us(g) + atomic_load(&s->stale_after_us))
         foreign = gate_count_milli(g);
-    return foreign < cap ? cap - foreign : 0;
+    left = foreign < cap ? cap - foreign : 0;
+    least = gate_spent(g) ? at_most_one(cap) : 0; /* a feed: one, whose answer is the next sample */
+    return left > least ? left : least;
 }
 
 /* Whoever it was: dead, leaving, or on the way out. */

@@ -145,6 +145,15 @@ def _fail(doomed: Doomed) -> object:
     return doomed.attachment.write_failure(_t0_us(), "no answer")
 
 
+def _feed(doomed: Doomed) -> object:
+    return doomed.attachment.write_fed_sample(0, 0, _t0_us(), 0)
+
+
+def _end_pause(doomed: Doomed) -> object:
+    doomed.attachment.end_pause(_core.NO_DEADLINE)
+    return None
+
+
 def _create(doomed: Doomed) -> object:
     return Limiter(doomed.name, limit=LIMIT, cooldown=0, slots=SLOTS)
 
@@ -211,6 +220,8 @@ SHARED = (
     Operation("report a refusal", _report, _hold, _take_the_rest_and_queue),
     Operation("write a sample", _sample, _poll, _queue_only),
     Operation("write a failed poll", _fail, _poll, _queue_only),
+    Operation("write what an answer told", _feed, _attach, _fill_and_queue),
+    Operation("end this pause", _end_pause, _attach, _pause_and_queue),
 )
 """What participants do to a segment and each other."""
 
