@@ -1,4 +1,4 @@
-"""As `shmlimit.httpx`, for clients of httpx2: `anthropic` from version 1 and `openai` from version 3 on have it.
+"""As `shmlimit.httpx`, for httpx2, on which `anthropic` (from version 1) and `openai` (from version 3) are built.
 
 client = anthropic.Anthropic(http_client=httpx2.Client(transport=LimitedTransport(Limiter("anthropic", limit=4))))
 """
