@@ -1,6 +1,8 @@
 """As `shmlimit.httpx`, for httpx2, on which `anthropic` (from version 1) and `openai` (from version 3) are built.
 
-client = anthropic.Anthropic(http_client=httpx2.Client(transport=LimitedTransport(Limiter("anthropic", limit=4))))
+    client = anthropic.Anthropic(http_client=httpx2.Client(transport=LimitedTransport(Limiter("anthropic", limit=4))))
+
+The names and their arguments are the same.
 """
 
 from __future__ import annotations
