@@ -50,7 +50,8 @@ struct settings {
     shared64 stale_after_us;  /* a sample older than this does not count; written by the elected poller, which knows */
     shared64 settle_us;       /* how long a start may take to show upstream; likewise */
     shared32 flags;           /* FLAG_*; only FLAG_RETIRED is ever added, by whoever finds or takes the name gone */
-    shared32 reserved;
+    shared32 follow;          /* 0: a person sets the limit; else the elected poller, to the upstream's own less follow - 1;
+                                 written by whoever sets it */
     shared64 configured_at_us; /* host time of the last change of limits by a person, for display */
 };
 

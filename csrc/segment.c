@@ -66,6 +66,7 @@ static void fill_header(struct header *h, const struct segment_settings *s, cons
     fill64(&h->settings.stale_after_us, s->stale_after_us);
     fill64(&h->settings.settle_us, s->settle_us);
     fill32(&h->settings.flags, s->flags);
+    fill32(&h->settings.follow, s->follow);
     fill64(&h->config_length, s->config_length);
     for (size_t i = 0; i < s->config_length; i += sizeof word) {
         size_t rest = s->config_length - i;

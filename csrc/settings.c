@@ -36,6 +36,47 @@ enum shmlimit_status limiter_set_limit(struct limiter *l, uint32_t limit)
     return change(l, &l->header->settings.limits, limits_word(limit, limit, 0));
 }
 
+enum shmlimit_status limiter_follow(struct limiter *l, uint32_t follow)
+{
+    enum shmlimit_status status = attach_ready(l);
+
+    if (status != SHMLIMIT_OK)
+        return status;
+    /* In the segment, as the poller and who sets the limit may share nothing else (containers: no file), and as one CAS has
+     * to decide between them. any -> any. Pairs with poller_set_limit(). Who is to set the limit by hand comes here first: a poller that has not
+     * seen this yet has read limits before, so its CAS fails or what is set by hand comes after it.
+     * Crash: before: as it was; after: it is as it says, with the old limit. */
+    store32(&l->header->settings.follow, follow);
+    return SHMLIMIT_OK;
+}
+
+/* What the upstream's limit leaves us: 1 at least, but nothing where it has nothing. */
+static uint32_t less_headroom(uint32_t told, uint32_t headroom)
+{
+    uint32_t most = told < LIMIT_MAX ? told : LIMIT_MAX;
+
+    return most > headroom ? most - headroom : most > 0;
+}
+
+enum shmlimit_status poller_set_limit(struct limiter *l, uint32_t told, bool *changed)
+{
+    uint64_t seen = load64(&l->header->settings.limits);
+    uint32_t follow = load32(&l->header->settings.follow), limit;
+
+    *changed = false;
+    if (!l->is_poller || !follow)
+        return SHMLIMIT_OK;
+    limit = less_headroom(told, follow - 1);
+    if (limit == limits_configured(seen))
+        return SHMLIMIT_OK;
+    patience_begin();
+    /* limits -> the upstream's, not reduced: it is newer than any 429 of the old one. Fails: somebody has set or lowered it,
+     * and the next sample says whether that stands. Crash: before: the old one; after: it counts from the next change of
+     * A on. */
+    *changed = cas64(&l->header->settings.limits, seen, limits_word(limit, limit, 0));
+    return *changed ? take_effect(l) : SHMLIMIT_OK;
+}
+
 enum shmlimit_status limiter_set_cooldown(struct limiter *l, uint64_t cooldown_us)
 {
     return change(l, &l->header->settings.cooldown_us, cooldown_us);

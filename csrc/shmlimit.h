@@ -119,6 +119,7 @@ struct limiter {
 
 struct segment_settings {
     uint32_t n_slots, limit, configured, flags;
+    uint32_t follow; /* as for limiter_follow */
     bool reduced; /* limit was lowered by 429s from configured */
     uint64_t cooldown_us, slot_timeout_us, stale_after_us, settle_us;
     const char *config; /* UTF-8 text, at most CONFIG_BYTES */
@@ -192,6 +193,8 @@ void bell_relay(struct limiter *l, struct relay *relay, uint64_t deadline_us);
 
 /* ---- Settings. Each takes effect at once for every process. */
 enum shmlimit_status limiter_set_limit(struct limiter *l, uint32_t limit);
+/* 0: a person sets the limit. Else the elected poller does from its next sample on: to the upstream's less follow - 1. */
+enum shmlimit_status limiter_follow(struct limiter *l, uint32_t follow);
 enum shmlimit_status limiter_reset(struct limiter *l); /* ends a pause, restores the limit before 429s */
 enum shmlimit_status limiter_set_cooldown(struct limiter *l, uint64_t cooldown_us);
 enum shmlimit_status limiter_set_slot_timeout(struct limiter *l, uint64_t timeout_us);
@@ -207,6 +210,9 @@ void poller_resign(struct limiter *l);
 /* Before the first sample, by the poller or, where nobody polls, a feed: how long a start may take to show in the count,
  * and how long a sample counts. */
 enum shmlimit_status poller_set_lag(struct limiter *l, uint64_t settle_us, uint64_t stale_after_us);
+/* The upstream's own limit, where it is followed: ours is set by it if it is another than before. A limit that 429s have
+ * lowered since stays. *changed says whether it did anything. */
+enum shmlimit_status poller_set_limit(struct limiter *l, uint32_t told, bool *changed);
 bool poller_is_alive(const struct limiter *l);
 /* True for one caller within a second: the one that should start a poller. */
 bool poller_claim_start(struct limiter *l);
@@ -243,7 +249,7 @@ struct occupant {
 };
 struct snapshot {
     uint64_t now_us, paused_until_us, cooldown_us, slot_timeout_us, stale_after_us, settle_us;
-    uint32_t limit, configured, flags, n_slots;
+    uint32_t limit, configured, flags, follow, n_slots;
     uint64_t reduced_at_us;
     uint32_t in_flight_milli, held, cooling, queued, foreign_milli, cap_milli;
     enum blocked_by blocked_by;

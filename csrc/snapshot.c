@@ -102,6 +102,7 @@ static void read_settings(const struct limiter *l, struct snapshot *s)
     s->stale_after_us = load64(&settings->stale_after_us);
     s->settle_us = load64(&settings->settle_us);
     s->flags = load32(&settings->flags);
+    s->follow = load32(&settings->follow);
     s->n_slots = l->n_slots;
     s->reaped = load64(&queue->reaped);
     s->watchdog = load64(&queue->watchdog);

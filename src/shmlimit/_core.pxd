@@ -43,6 +43,7 @@ cdef extern from "shmlimit.h" nogil:
         uint32_t limit
         uint32_t configured
         uint32_t flags
+        uint32_t follow
         bint reduced
         uint64_t cooldown_us
         uint64_t slot_timeout_us
@@ -96,6 +97,7 @@ cdef extern from "shmlimit.h" nogil:
         uint32_t limit
         uint32_t configured
         uint32_t flags
+        uint32_t follow
         uint32_t n_slots
         uint64_t reduced_at_us
         uint32_t in_flight_milli
@@ -151,6 +153,7 @@ cdef extern from "shmlimit.h" nogil:
     shmlimit_status limiter_reap(limiter *l, uint32_t *taken_back)
 
     shmlimit_status limiter_set_limit(limiter *l, uint32_t limit)
+    shmlimit_status limiter_follow(limiter *l, uint32_t follow)
     shmlimit_status limiter_reset(limiter *l)
     shmlimit_status limiter_set_cooldown(limiter *l, uint64_t cooldown_us)
     shmlimit_status limiter_set_slot_timeout(limiter *l, uint64_t timeout_us)
@@ -162,6 +165,7 @@ cdef extern from "shmlimit.h" nogil:
     shmlimit_status poller_elect(limiter *l)
     void poller_resign(limiter *l)
     shmlimit_status poller_set_lag(limiter *l, uint64_t settle_us, uint64_t stale_after_us)
+    shmlimit_status poller_set_limit(limiter *l, uint32_t told, c_bool *changed)
     bint poller_is_alive(const limiter *l)
     bint poller_claim_start(limiter *l)
     void poller_census(const limiter *l, census *census)

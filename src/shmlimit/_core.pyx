@@ -273,6 +273,10 @@ cdef class Attachment:
     def set_limit(self, uint32_t limit) -> None:
         self.check(limiter_set_limit(&self.c, limit))
 
+    def follow(self, headroom) -> None:
+        """Who sets the limit: None, a person; else the elected poller, to the upstream's own less so much."""
+        self.check(limiter_follow(&self.c, 0 if headroom is None else 1 + <uint32_t>headroom))
+
     def set_cooldown(self, uint64_t cooldown_us) -> None:
         self.check(limiter_set_cooldown(&self.c, cooldown_us))
 
@@ -310,6 +314,12 @@ cdef class Attachment:
     def set_lag(self, uint64_t settle_us, uint64_t stale_after_us) -> None:
         """For the elected poller: how long a start may take to show in its count, and how long a sample counts."""
         self.check(poller_set_lag(&self.c, settle_us, stale_after_us))
+
+    def follow_limit(self, uint32_t told) -> bool:
+        """For the elected poller: the upstream's own limit, which ours follows; True if ours has changed by it."""
+        cdef c_bool changed = False
+        self.check(poller_set_limit(&self.c, told, &changed))
+        return changed
 
     def poller_is_alive(self) -> bool:
         self.check(limiter_renew(&self.c))
@@ -407,6 +417,7 @@ cdef class Attachment:
         finally:
             PyMem_Free(found)
         header["blocked_by"] = BLOCKED_BY[read.blocked_by]
+        header["headroom"] = read.follow - 1 if read.follow else None
         header["reason"] = (<bytes>read.reason).decode("utf-8", "replace")
         for one in occupants:
             one["label"] = one["label"].decode("utf-8", "replace") or None
@@ -721,7 +732,7 @@ cdef class LimiterBase:
         permit.end()
 
 
-def format_segment(int fd, str path, *, uint32_t slots, uint32_t limit, uint32_t configured, uint32_t flags,
+def format_segment(int fd, str path, *, uint32_t slots, uint32_t limit, uint32_t configured, uint32_t flags, headroom,
                    uint64_t cooldown_us, uint64_t slot_timeout_us, uint64_t stale_after_us, uint64_t settle_us,
                    bytes config):
     """Fill a new, empty, private file with the segment that is to be at path.
@@ -735,6 +746,7 @@ def format_segment(int fd, str path, *, uint32_t slots, uint32_t limit, uint32_t
     settings.limit = limit
     settings.configured = configured
     settings.flags = flags
+    settings.follow = 0 if headroom is None else 1 + <uint32_t>headroom
     settings.reduced = limit != configured
     settings.cooldown_us = cooldown_us
     settings.slot_timeout_us = slot_timeout_us

@@ -30,6 +30,8 @@ class Controls(_core.LimiterBase):
     def limit(self) -> int | None:
         """The limit in force; None while unlimited. Setting it (0 to 8000) restores what 429s lowered.
 
+        A limit that is set stands: the upstream's own is followed no more.
+
         Raising it admits waiters at once. Lowering it evicts nobody: nobody is admitted until the sum fits. Waiters
         whose weight is above the new limit get NeverAdmissible.
         """
@@ -37,8 +39,32 @@ class Controls(_core.LimiterBase):
 
     @limit.setter
     def limit(self, limit: int) -> None:
-        self._live().set_limit(settings.check_limit(limit))
+        checked = settings.check_limit(limit)
+        self._live().follow(None)  # first: see limiter_follow()
+        self._live().set_limit(checked)
         self._save()
+
+    def follow_upstream(self, headroom: int = 0) -> None:
+        """From the next sample on, let the limit be the upstream's own as the usage source tells it, without blocking.
+
+        It is at least 1, but 0 where the upstream's is. It changes when the upstream's does: up, waiters are admitted
+        at once; down, nobody is evicted. After a failed poll, and while the upstream tells none that makes sense, the
+        last one stands. In a new limiter that is the one saved last; if there is none everybody waits until the first
+        poll has ended, and it is 1 if that told nothing. A limit that 429s have lowered stays lowered until it is reset
+        or the upstream tells another one. Setting `limit` ends it.
+
+        Args:
+            headroom: How many permits less than the upstream's.
+
+        Raises:
+            ValueError: The limiter has no usage source, so nobody would tell.
+        """
+        checked = settings.check_headroom(headroom)
+        if self.status().usage.state == "off":
+            raise ValueError(
+                f"limiter {self._name!r} has no usage source to tell the upstream's limit; create it with one"
+            )
+        self._live().follow(checked)
 
     @property
     def cooldown(self) -> float:

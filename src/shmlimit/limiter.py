@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from shmlimit import _core, opening, segment, settings, statefile
 from shmlimit import limited as decorator
@@ -35,9 +35,9 @@ class Limiter(Controls):
 
     Args:
         name: 1 to 64 ASCII letters, digits and . _ -
-        limit: Whole permits, 0 (closed: everybody waits) to 8000. "upstream": what the usage source tells, and 1 until
-            it has; a limit set by hand stands until the upstream's changes. None: attach only.
-        headroom: How far below the upstream's limit to stay, where the limit is "upstream" (never below 1).
+        limit: Whole permits, 0 (closed: everybody waits) to 8000. "upstream": the upstream's own, see
+            `follow_upstream`. None: attach only.
+        headroom: With limit="upstream": how many permits less than the upstream's own limit.
         cooldown: Seconds that a released permit still counts. None: as created, 0.35 for a new limiter.
         slot_timeout: Seconds after which the watchdog takes back a permit without `touch()`. None: never. Default 300.
         usage: Where to read the upstream's own count: an HttpUsage, a preset, or "module:function". None: as created.
@@ -60,7 +60,7 @@ class Limiter(Controls):
         self,
         name: str,
         *,
-        limit: int | str | None = None,
+        limit: int | Literal["upstream"] | None = None,
         headroom: int = 0,
         cooldown: float | None = None,
         slot_timeout: float | EllipsisType | None = ...,
@@ -72,7 +72,7 @@ class Limiter(Controls):
     ) -> None:
         self._name = segment.check_name(name)
         self._missing_ok = missing_ok
-        wanted = opening.Wanted(limit, cooldown, slot_timeout, usage, gate, on_stale, slots, headroom)
+        wanted = opening.Wanted(limit, headroom, cooldown, slot_timeout, usage, gate, on_stale, slots)
         if limit is not None:
             self._attachment, created = segment.attach_or_create(name, lambda: wanted.settings(statefile.read(name)))
             if created:

@@ -19,19 +19,20 @@ class Wanted:
     def __init__(
         self,
         limit: int | str | None,
+        headroom: int,
         cooldown: float | None,
         slot_timeout: float | EllipsisType | None,
         usage: object,
         gate: str | EllipsisType,
         on_stale: str | EllipsisType,
         slots: int,
-        headroom: int = 0,
     ) -> None:
-        is_following = isinstance(limit, str) and limit == settings.FOLLOW
-        self.headroom = settings.check_headroom(headroom) if is_following else None
-        if headroom and not is_following:
-            raise ValueError(f"headroom={headroom!r} is below the upstream's own limit: give limit='upstream' too")
-        self.limit = settings.FIRST_LIMIT if is_following else None if limit is None else settings.check_limit(limit)
+        self.headroom = settings.check_headroom(headroom) if limit == settings.UPSTREAM else None
+        if headroom and self.headroom is None:
+            raise ValueError(
+                f"headroom={headroom!r} is kept free of the upstream's own limit: give limit='upstream' too"
+            )
+        self.limit = limit if limit is None or self.headroom is not None else settings.check_limit(limit)
         self.cooldown = None if cooldown is None else settings.check_duration("cooldown", cooldown)
         self.slot_timeout = slot_timeout if slot_timeout is ... else settings.check_slot_timeout(slot_timeout)
         self.gate = gate if gate is ... else settings.check_choice("gate", gate, settings.GATES)
@@ -41,33 +42,39 @@ class Wanted:
 
     def settings(self, saved: statefile.SavedState | None) -> settings.Settings:
         """Return settings for a new segment: what was not asked for is as it was saved, or the default."""
-        assert self.limit is not None  # noqa: S101
+        limit, configured = self._limits(saved)
         cooldown = settings.DEFAULT_COOLDOWN if saved is None else saved.cooldown
         usage = None if saved is None else saved.usage
-        kept = saved is not None and saved.configured_limit == self.limit
         new = settings.Settings(
-            limit=saved.limit if saved is not None and kept and self.headroom is None else self.limit,
-            configured_limit=self.limit,
+            limit=limit,
+            configured_limit=configured,
+            headroom=self.headroom,
             cooldown=cooldown if self.cooldown is None else self.cooldown,
             slot_timeout=settings.DEFAULT_SLOT_TIMEOUT if self.slot_timeout is ... else self.slot_timeout,
             gate="upstream" if self.gate is ... else self.gate,
             on_stale="open" if self.on_stale is ... else self.on_stale,
             slots=self.slots,
             usage=usage if self.usage is None else self.usage,
-            headroom=self.headroom,
         )
-        if new.headroom is not None and new.usage is None:
-            raise ValueError("limit='upstream' is told by a usage source: give one, as usage=preset(...)")
         if new.on_stale == "closed" and new.usage is None:
             raise ValueError("on_stale='closed' admits nobody without samples; give a usage source too")
+        if new.headroom is not None and new.usage is None:
+            raise ValueError("limit='upstream' is told by a usage source; give one too, as usage=preset(...)")
         return new
+
+    def _limits(self, saved: statefile.SavedState | None) -> tuple[int, int]:
+        """The limit in force, and the one that 429s have not lowered."""
+        if isinstance(self.limit, int):
+            is_kept = saved is not None and saved.configured_limit == self.limit
+            return (saved.limit if saved is not None and is_kept else self.limit), self.limit
+        return (settings.FIRST_LIMIT,) * 2 if saved is None else (saved.limit, saved.configured_limit)
 
     def warn_of_mismatch(self, name: str, attachment: _core.Attachment) -> None:
         """Warn of each setting that was asked for and does not stand."""
         now = read_status(name, attachment)
-        headroom = settings.read_headroom(attachment.config())
         stands = {
-            "limit": now.configured_limit if headroom is None else _shown(headroom),
+            "limit": now.configured_limit if now.headroom is None else settings.UPSTREAM,
+            "headroom": self.headroom if now.headroom is None else now.headroom,
             "cooldown": now.cooldown,
             "slot_timeout": now.slot_timeout,
             "gate": now.gate,
@@ -75,8 +82,6 @@ class Wanted:
             "usage": segment_usage(attachment),
         }
         asked = {key: getattr(self, key) for key in stands}
-        if self.headroom is not None:
-            asked["limit"] = _shown(self.headroom)
         for key, value in asked.items():
             if value is None and key != "slot_timeout":
                 continue
@@ -87,10 +92,6 @@ class Wanted:
                     ConfigMismatchWarning,
                     stacklevel=3,
                 )
-
-
-def _shown(headroom: int) -> str:
-    return f"{settings.FOLLOW} - {headroom}" if headroom else settings.FOLLOW
 
 
 def _as_kept(value: object) -> object:

@@ -22,30 +22,31 @@ SETTLE = 1.0
 STALE_AFTER = 15.0
 # Longest duration that makes sense for any setting, in seconds (a year).
 DURATION_MAX = 366 * 86400.0
+# In place of a number: the limit is the upstream's own.
+UPSTREAM = "upstream"
+# Until the upstream has told its own, if none is known from before: whoever waits has it asked.
+FIRST_LIMIT = 0
 GATES = ("upstream", "one-per-poll")
 ON_STALE = ("open", "closed")
-# In place of a number: the limit is the upstream's own, and this one until it has told it.
-FOLLOW = "upstream"
-FIRST_LIMIT = 1
 
 
 def check_limit(limit: object) -> int:
     """Return a limit: a whole number from 0 (closed) to 8000."""
-    if isinstance(limit, (bool, float, str, bytes)) or not hasattr(type(limit), "__index__"):
-        raise TypeError(f"limit must be a whole number or 'upstream', not {type(limit).__name__} {limit!r}")
-    value = limit.__index__()  # type: ignore[attr-defined]
-    if not 0 <= value <= _core.LIMIT_LIMIT:
-        raise ValueError(f"limit must be from 0 (closed) to {_core.LIMIT_LIMIT}, not {limit!r}")
-    return int(value)
+    return _check_permits("limit", limit, "0 (closed)")
 
 
 def check_headroom(headroom: object) -> int:
-    """Return a headroom: whole permits, 0 to 8000."""
-    if isinstance(headroom, bool) or not isinstance(headroom, int):
-        raise TypeError(f"headroom must be a whole number, not {type(headroom).__name__} {headroom!r}")
-    if not 0 <= headroom <= _core.LIMIT_LIMIT:
-        raise ValueError(f"headroom must be from 0 to {_core.LIMIT_LIMIT}, not {headroom!r}")
-    return headroom
+    """Return a headroom: a whole number from 0 to 8000."""
+    return _check_permits("headroom", headroom, "0")
+
+
+def _check_permits(what: str, number: object, least: str) -> int:
+    if isinstance(number, (bool, float, str, bytes)) or not hasattr(type(number), "__index__"):
+        raise TypeError(f"{what} must be a whole number, not {type(number).__name__} {number!r}")
+    value = number.__index__()  # type: ignore[attr-defined]
+    if not 0 <= value <= _core.LIMIT_LIMIT:
+        raise ValueError(f"{what} must be from {least} to {_core.LIMIT_LIMIT}, not {number!r}")
+    return int(value)
 
 
 def check_duration(what: str, seconds: object, *, longest: float = DURATION_MAX) -> float:
@@ -85,25 +86,24 @@ def microseconds(seconds: float | None) -> int:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a new segment is filled with. Seconds; slot_timeout None: no watchdog; usage None: no source.
+    """What a new segment is filled with.
 
-    headroom: how far below the upstream's own limit this one is kept; None: it does not follow.
+    Seconds; headroom None: a person sets the limit; slot_timeout None: no watchdog; usage None: no source.
     """
 
     limit: int
     configured_limit: int
+    headroom: int | None
     cooldown: float
     slot_timeout: float | None
     gate: str
     on_stale: str
     slots: int
     usage: dict[str, Any] | None
-    headroom: int | None = None
 
     def format(self, fd: int, path: str) -> None:
         """Fill the empty file with the segment that is to be at path."""
-        follow = {} if self.headroom is None else {"headroom": self.headroom}
-        config = json.dumps({"usage": self.usage, **follow}, separators=(",", ":")).encode()
+        config = json.dumps({"usage": self.usage}, separators=(",", ":")).encode()
         if len(config) > _core.CONFIG_LIMIT:
             raise ValueError(f"the usage source takes {len(config)} bytes of JSON, {_core.CONFIG_LIMIT} are allowed")
         _core.format_segment(
@@ -113,6 +113,7 @@ class Settings:
             limit=self.limit,
             configured=self.configured_limit,
             flags=self._flags(),
+            headroom=self.headroom,
             cooldown_us=microseconds(self.cooldown),
             slot_timeout_us=microseconds(self.slot_timeout),
             stale_after_us=microseconds(STALE_AFTER),
@@ -144,19 +145,8 @@ def given(value: object) -> bool:
 
 def read_usage(config: bytes) -> dict[str, Any] | None:
     """Return the usage source in a segment's configuration; None if there is none, or it is not readable."""
-    usage = _read_config(config).get("usage")
-    return usage if isinstance(usage, dict) else None
-
-
-def read_headroom(config: bytes) -> int | None:
-    """Return how far below the upstream's limit a segment's is kept; None: it does not follow, or is not readable."""
-    headroom = _read_config(config).get("headroom")
-    return headroom if isinstance(headroom, int) and 0 <= headroom <= _core.LIMIT_LIMIT else None
-
-
-def _read_config(config: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(config)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        usage = json.loads(config)["usage"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return usage if isinstance(usage, dict) else None

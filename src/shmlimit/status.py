@@ -76,14 +76,15 @@ class Status:
     """One reading of a limiter. Weights in permits, durations in seconds, paused_until in epoch seconds.
 
     in_flight: held and cooling permits by weight. foreign: what of the upstream is not ours. available: what could be
-    admitted now. limit: in force, None for an unlimited limiter; configured_limit: what a person set. paused_until None
-    while paused: until resumed. blocked_by: why the first waiter waits, None if nobody waits or it is being admitted.
-    poller: pid, None if none runs.
+    admitted now. limit: in force, None for an unlimited limiter; configured_limit: what a person set, or the upstream's
+    own less headroom, which is None where a person sets it. paused_until None while paused: until resumed. blocked_by:
+    why the first waiter waits, None if nobody waits or it is being admitted. poller: pid, None if none runs.
     """
 
     name: str
     limit: int | None
     configured_limit: int | None
+    headroom: int | None
     in_flight: float
     held: int
     cooling: int
@@ -117,6 +118,7 @@ def unlimited_status(name: str) -> Status:
         name=name,
         limit=None,
         configured_limit=None,
+        headroom=None,
         in_flight=0.0,
         held=0,
         cooling=0,
@@ -151,6 +153,7 @@ def read_status(name: str, attachment: _core.Attachment) -> Status:
         name=name,
         limit=header["limit"],
         configured_limit=header["configured"],
+        headroom=header["headroom"],
         in_flight=header["in_flight_milli"] / 1000,
         held=header["held"],
         cooling=header["cooling"],

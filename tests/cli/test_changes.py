@@ -79,6 +79,35 @@ def test_set_changes_what_is_named_and_nothing_else(name: str, say: Say) -> None
     assert (now.limit, now.cooldown, now.slot_timeout) == (7, 0, None)
 
 
+SOURCE = ("--url", "https://example.com/usage", "--in-flight", "/a", "--limit-pointer", "/limit")
+
+
+def test_create_and_set_follow_the_upstreams_limit(name: str, say: Say) -> None:
+    line = say("create", name, "--limit", "upstream", "--headroom", "2", *SOURCE)
+    assert line == f"{name}: created, limit 0 (until the upstream tells its own)\n"
+    assert read(name).headroom == 2
+    assert "exists already, limit 0 (until the upstream tells its own)" in say(
+        "create", name, "--limit", "upstream", "--headroom", "2"
+    )
+    assert say("set", name, "--limit", "3") == f"{name}: limit 0 -> 3\n"
+    assert read(name).headroom is None
+    assert say("set", name, "--limit", "upstream") == f"{name}: limit 3 -> the upstream's own\n"
+    assert (read(name).limit, read(name).headroom) == (3, 0)
+    say("set", name, "--limit", "upstream", "--headroom", "1")
+    assert read(name).headroom == 1
+
+
+def test_what_cannot_be_followed_is_said_and_changes_nothing(name: str, say: Say) -> None:
+    assert "usage source" in say("create", name, "--limit", "upstream", code=2)
+    assert name not in limiters()
+    Limiter(name, limit=4)
+    assert "usage source" in say("set", name, "--limit", "upstream", code=2)
+    assert "--limit upstream" in say("set", name, "--headroom", "1", code=2)
+    assert "--limit upstream" in say("set", name, "--limit", "3", "--headroom", "1", code=2)
+    assert "headroom" in say("set", name, "--limit", "upstream", "--headroom", "-1", code=2)
+    assert (read(name).limit, read(name).headroom) == (4, None)
+
+
 def test_pause_admits_nobody_until_resume(name: str, say: Say) -> None:
     limiter = Limiter(name, limit=1)
     assert "paused until `shmlimit resume" in say("pause", name)

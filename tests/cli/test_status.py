@@ -198,3 +198,17 @@ def test_a_pipe_gets_neither_colour_nor_wrapped_or_padded_lines(name: str) -> No
     assert "\x1b" not in ended.stdout
     assert "x" * 48 in ended.stdout
     assert all(line == line.rstrip() for line in ended.stdout.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("limit", "headroom", "shown"),
+    [
+        (4, None, "  limit      4\n"),
+        (4, 0, "4 (the upstream's own)\n"),
+        (4, 2, "4 (the upstream's own less 2)\n"),
+        (0, 2, "0 (until the upstream tells its own)\n"),
+    ],
+)
+def test_whose_limit_it_is_is_shown(name: str, limit: int, headroom: int | None, shown: str) -> None:
+    now = replace(unlimited_status(name), limit=limit, configured_limit=limit, headroom=headroom)
+    assert shown in "\n".join(line.rstrip() for line in drawn(now).splitlines()) + "\n"

@@ -37,6 +37,32 @@ def _refused(kind: type[Exception], what: str, name: str, state_directory: Path,
     assert not state_directory.exists()
 
 
+@pytest.mark.parametrize("bad", [-1, 8001, *ENORMOUS])
+def test_headroom_is_refused_out_of_range(name: str, state_directory: Path, bad: Any) -> None:
+    _refused(ValueError, "headroom", name, state_directory, limit="upstream", usage="json:loads", headroom=bad)
+
+
+@pytest.mark.parametrize("bad", [*NOT_A_NUMBER, 1.0, None])
+def test_headroom_is_refused_unless_whole(name: str, state_directory: Path, bad: Any) -> None:
+    _refused(TypeError, "headroom", name, state_directory, limit="upstream", usage="json:loads", headroom=bad)
+
+
+def test_headroom_without_the_upstreams_limit_and_that_without_a_source_are_refused(
+    name: str, state_directory: Path
+) -> None:
+    _refused(ValueError, "headroom", name, state_directory, headroom=1)
+    with pytest.raises(ValueError, match="usage source"):
+        Limiter(name, limit="upstream")
+    assert not state_directory.exists()
+    limiter = Limiter(name, limit=1)
+    with pytest.raises(ValueError, match="usage source"):
+        limiter.follow_upstream()
+    for bad, error in ((-1, ValueError), ("1", TypeError)):
+        with pytest.raises(error, match="headroom"):
+            limiter.follow_upstream(bad)  # type: ignore[arg-type]
+    assert limiter.status().headroom is None
+
+
 @pytest.mark.parametrize(
     "bad",
     [
@@ -227,17 +253,3 @@ def test_errors_are_the_builtin_kinds_too() -> None:
     ):
         assert issubclass(kind, builtin)
         assert issubclass(kind, ShmlimitError)
-
-
-def test_to_follow_the_upstream_takes_a_source_and_headroom_takes_following(name: str) -> None:
-    source = "tests.poller.sources:said"
-    with pytest.raises(ValueError, match="told by a usage source"):
-        Limiter(name, limit="upstream")
-    with pytest.raises(ValueError, match="give limit='upstream' too"):
-        Limiter(name, limit=4, headroom=1, usage=source)
-    with pytest.raises(TypeError, match="a whole number or 'upstream', not str 'downstream'"):
-        Limiter(name, limit="downstream", usage=source)
-    for headroom, error in ((-1, ValueError), (8001, ValueError), (True, TypeError), (1.0, TypeError)):
-        with pytest.raises(error, match="headroom must be"):
-            Limiter(name, limit="upstream", headroom=headroom, usage=source)  # type: ignore[arg-type]
-    assert name not in shmlimit.limiters()

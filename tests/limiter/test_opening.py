@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import pytest
 
@@ -57,10 +58,32 @@ def test_a_number_too_large_for_a_float_is_out_of_range_like_any_other(name: str
         limiter.pause(10**400)
 
 
+@pytest.mark.parametrize(
+    ("first", "then", "message"),
+    [
+        ({"limit": 4}, {"limit": "upstream", "headroom": 1}, "limit 4, not 'upstream'"),
+        ({"limit": "upstream"}, {"limit": 4}, "limit 'upstream', not 4"),
+        ({"limit": "upstream"}, {"limit": "upstream", "headroom": 1}, "headroom 0, not 1"),
+    ],
+)
+def test_another_way_to_the_limit_is_told_and_changes_nothing(
+    name: str, first: dict[str, Any], then: dict[str, Any], message: str
+) -> None:
+    stands = Limiter(name, usage="json:loads", **first)
+    with pytest.warns(ConfigMismatchWarning) as caught:
+        Limiter(name, **then)
+    assert [message in str(one.message) for one in caught] == [True]
+    assert stands.status().headroom == (None if first["limit"] == 4 else 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Limiter(name, **first)
+
+
 def test_closed_on_stale_admits_nobody_without_a_sample(name: str) -> None:
     closed = Settings(
         limit=4,
         configured_limit=4,
+        headroom=None,
         cooldown=0,
         slot_timeout=None,
         gate="upstream",

@@ -15,16 +15,17 @@ from shmlimit.status import Counters, UsageStatus, to_json
 from tests.limiter.callers import queue_up
 
 FIELDS = {
-    "name", "limit", "configured_limit", "in_flight", "held", "cooling", "queued", "foreign", "available", "paused",
-    "paused_until", "cooldown", "slot_timeout", "gate", "on_stale", "auto_reduced", "auto_reduced_from", "notice",
-    "usage", "poller", "counters", "blocked_by", "holders", "waiters",
+    "name", "limit", "configured_limit", "headroom", "in_flight", "held", "cooling", "queued", "foreign", "available",
+    "paused", "paused_until", "cooldown", "slot_timeout", "gate", "on_stale", "auto_reduced", "auto_reduced_from",
+    "notice", "usage", "poller", "counters", "blocked_by", "holders", "waiters",
 }  # fmt: skip
 
 
 def test_a_new_limiter_is_shown_with_the_defaults(name: str) -> None:
     assert Limiter(name, limit=4).status() == Status(
-        name=name, limit=4, configured_limit=4, in_flight=0.0, held=0, cooling=0, queued=0, foreign=0.0, available=4.0,
-        paused=False, paused_until=None, cooldown=0.35, slot_timeout=300.0, gate="upstream", on_stale="open",
+        name=name, limit=4, configured_limit=4, headroom=None, in_flight=0.0, held=0, cooling=0, queued=0, foreign=0.0,
+        available=4.0, paused=False, paused_until=None, cooldown=0.35, slot_timeout=300.0, gate="upstream",
+        on_stale="open",
         auto_reduced=False, auto_reduced_from=None, notice=None, poller=None,
         usage=UsageStatus(None, None, "off", None),
         counters=Counters(0, 0, 0, 0, 0, 0, 0), blocked_by=None, holders=(), waiters=(),

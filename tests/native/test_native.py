@@ -51,6 +51,7 @@ PROGRAMS = (
         Program(name, (PLAIN, MEMORY), parts=("standstill",), fakes_os=True)
         for name in ("cooldown", "feed", "gate", "refusal", "watchdog")
     ),
+    Program("follow", (PLAIN, MEMORY), parts=("standstill",), fakes_os=True, steps=True),
     Program("envelope", (PLAIN, MEMORY)),
     Program("bell", (PLAIN, MEMORY)),
     # A sanitizer has functions of these names itself.

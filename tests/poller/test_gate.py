@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shmlimit import ConfigMismatchWarning, Limiter
+from shmlimit import Limiter
 from tests.poller.callers import reading
 from tests.support.processes import wait_for
 
@@ -303,20 +303,3 @@ def test_a_sample_that_may_be_older_than_a_short_session_does_not_confirm_its_en
     second.permit()
     # Until then the count of 0 may be of before the first one's start, and the upstream may count it still.
     assert time.monotonic() - released >= 1.0
-
-
-def test_the_upstreams_own_limit_is_the_limit(name: str, upstream: Upstream, hold: Hold, wait: Wait) -> None:
-    upstream.more = {"limit": 4}
-    limiter = Limiter(name, limit="upstream", headroom=1, usage=upstream.usage(limit="/limit"))
-    assert limiter.limit == 1, "until it is told"
-    hold(limiter, 1)
-    wait(since=1).permit().release()
-    assert limiter.limit == 3
-    with pytest.warns(ConfigMismatchWarning, match=r"has limit 'upstream - 1', not 2"):
-        Limiter(name, limit=2)
-    upstream.more = {"limit": 2}
-    waiters = [wait(since=n) for n in range(4)]
-    wait_for(lambda: reading(name).limit == 1)
-    upstream.more = {"limit": 8}
-    for waiter in waiters:
-        waiter.permit()

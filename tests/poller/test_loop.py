@@ -39,10 +39,11 @@ class Segment:
         self.pauses: list[float] = []
         self.ended_pauses: list[float] = []
         self.reaped = 0
+        self.configured = 1
+        self.told: list[tuple[int, int, int]] = []
+        self.saved = 0
         self.lag: tuple[float, float] | None = None
         self.is_retired = False
-        self.headroom: int | None = None
-        self.limits: list[int] = [1]
 
     def at(self, seconds: float, change: Callable[[], object]) -> None:
         """At that time after the start, something happens and the bell rings."""
@@ -94,17 +95,20 @@ class Segment:
         assert extend_only, "a person's longer pause must stand"
         self.pauses.append(round(until_us / 1e6 - START, 2))
 
+    def save(self) -> None:
+        self.saved += 1
+
+    def follow_limit(self, told: int) -> bool:
+        has_changed = self.configured != told
+        self.configured = told
+        self.told.append((len(self.samples), len(self.failures), told))
+        return has_changed
+
     def end_pause(self, until_us: int) -> None:
         self.ended_pauses.append(round(until_us / 1e6 - START, 2))
 
     def snapshot(self) -> tuple[dict[str, Any], list[Any]]:
-        return {"sample_t0_us": self.last_sample_us, "configured": self.limits[-1]}, []
-
-    def config(self) -> bytes:
-        return b"{}" if self.headroom is None else b'{"headroom":%d}' % self.headroom
-
-    def set_limit(self, limit: int) -> None:
-        self.limits.append(limit)
+        return {"sample_t0_us": self.last_sample_us, "configured": self.configured, "limit": self.configured}, []
 
     def flags(self) -> int:
         return self.set_flags
@@ -166,7 +170,7 @@ def run(segment: Segment, source: Source, seconds: float, **options: Any) -> Loo
     end = START + seconds
     if not any(at == end for at, _ in segment.script):
         segment.at(seconds, lambda: setattr(segment, "set_flags", segment.set_flags | _core.RETIRED))
-    one = Loop(cast("_core.Attachment", segment), source, lambda: True, **options)
+    one = Loop(cast("_core.Attachment", segment), source, lambda: True, segment.save, **options)
     one.run()
     return one
 
@@ -435,7 +439,7 @@ def test_a_run_of_failures_is_logged_once_with_what_it_means(
 
 def test_it_ends_when_nobody_else_has_been_attached_for_thirty_seconds(segment: Segment) -> None:
     segment.others = []
-    Loop(cast("_core.Attachment", segment), Source(segment), lambda: True).run()
+    Loop(cast("_core.Attachment", segment), Source(segment), lambda: True, segment.save).run()
     assert segment.clock - START == 30.0
     assert not segment.is_retired
 
@@ -444,19 +448,19 @@ def test_somebody_who_attaches_meanwhile_makes_it_stay(segment: Segment) -> None
     segment.others = []
     segment.at(22.0, lambda: setattr(segment, "others", [7]))
     segment.at(41.0, lambda: setattr(segment, "others", []))
-    Loop(cast("_core.Attachment", segment), Source(segment), lambda: True).run()
+    Loop(cast("_core.Attachment", segment), Source(segment), lambda: True, segment.save).run()
     assert 41.0 + 30.0 <= segment.clock - START <= 41.0 + 35.0
 
 
 def test_idle_after_can_be_chosen(segment: Segment) -> None:
     segment.others = []
-    Loop(cast("_core.Attachment", segment), Source(segment), lambda: True, idle_after=5.0).run()
+    Loop(cast("_core.Attachment", segment), Source(segment), lambda: True, segment.save, idle_after=5.0).run()
     assert segment.clock - START == 5.0
 
 
 def test_it_retires_a_segment_that_has_lost_its_name_and_ends(segment: Segment) -> None:
     segment.waiters = 1
-    Loop(cast("_core.Attachment", segment), Source(segment), lambda: segment.clock < START + 7).run()
+    Loop(cast("_core.Attachment", segment), Source(segment), lambda: segment.clock < START + 7, segment.save).run()
     assert segment.is_retired
     assert segment.clock - START <= 12.0
 
@@ -470,7 +474,7 @@ def test_it_takes_back_what_the_dead_hold_also_while_nobody_waits(segment: Segme
 def test_one_started_on_demand_without_any_answer_ends_so_that_another_is_started(segment: Segment) -> None:
     segment.waiters = 1
     source = Source(segment, UsageError("the environment variable KEY is not set"))
-    Loop(cast("_core.Attachment", segment), source, lambda: True, tries=3).run()
+    Loop(cast("_core.Attachment", segment), source, lambda: True, segment.save, tries=3).run()
     assert source.asked == [0.0, 1.01, 2.02]
     assert segment.clock >= START + 4.0, "not before the next poll was due, so that no waiter polls earlier"
 
@@ -488,23 +492,19 @@ def test_one_started_by_hand_never_gives_up(segment: Segment) -> None:
     assert len(segment.failures) > 6
 
 
-def test_the_upstreams_limit_is_followed_with_headroom(segment: Segment) -> None:
+def test_the_upstreams_limit_is_told_after_its_sample_and_saved_when_it_changes(segment: Segment) -> None:
     segment.waiters = 1
-    segment.headroom = 1
-    told = {0: 4, 1: 4, 2: None, 3: 9.5, 4: 0, 5: 1}
-    run(segment, Source(segment, lambda now: Usage(0, limit=told[min(5, int(now))])), 8.0)
-    assert segment.limits == [1, 3, 8, 0, 1]
+    run(segment, Source(segment, lambda now: Usage(0, limit=4.9 if now < 2.5 else 8)), 4.5)
+    assert segment.told == [(1, 0, 4), (2, 0, 4), (3, 0, 4), (4, 0, 8), (5, 0, 8)]
+    assert segment.saved == 2
 
 
-def test_a_limit_set_by_hand_stands_until_the_upstreams_changes(segment: Segment) -> None:
-    segment.waiters = 1
-    segment.headroom = 0
-    segment.at(2, lambda: segment.limits.append(2))
-    run(segment, Source(segment, lambda now: Usage(0, limit=4 if now < 5 else 5)), 8.0)
-    assert segment.limits == [1, 4, 2, 5]
-
-
-def test_a_limit_of_ones_own_is_left_alone(segment: Segment) -> None:
-    segment.waiters = 1
-    run(segment, Source(segment, Usage(0, limit=9)), 3.0)
-    assert segment.limits == [1]
+@pytest.mark.parametrize("says", [Usage(0), Usage(0, limit=-1), Usage(-1, limit=4), UsageError("down")])
+@pytest.mark.parametrize(("configured", "told"), [(4, []), (0, [1])])
+def test_without_a_limit_the_last_one_stands_and_the_first_is_one(
+    segment: Segment, says: object, configured: int, told: list[int]
+) -> None:
+    segment.waiters, segment.configured = 1, configured
+    run(segment, Source(segment, says), 0.1)
+    assert [limit for *_, limit in segment.told] == told
+    assert segment.saved == len(told)

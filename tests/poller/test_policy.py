@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shmlimit.poller import policy
-from shmlimit.poller.policy import Census, Decision, backoff, decide, next_poll, pause_of_block
+from shmlimit.poller.policy import Census, Decision, backoff, decide, next_poll, pause_of_block, told_limit
 from shmlimit.usage import Usage
 
 EPOCH = 1_800_000_000.0
@@ -256,22 +256,9 @@ def test_backoff_is_bounded(failures: int, retry_after: Any, jitter: float) -> N
 
 
 @pytest.mark.parametrize(
-    ("told", "headroom", "limit"),
-    [
-        (4, 0, 4),
-        (4.9, 1, 3),
-        (4, 9, 1),
-        (1, 1, 1),
-        (0, 0, 0),
-        (0.5, 0, 0),
-        (10**9, 0, 8000),
-        (None, 0, None),
-        (-1, 0, None),
-        (True, 0, None),
-        ("4", 0, None),
-        (float("nan"), 0, None),
-        (10**400, 0, None),
-    ],
-)
-def test_the_limit_that_follows_the_upstreams(told: object, headroom: int, limit: int | None) -> None:
-    assert policy.limit_to_follow(told, headroom) == limit
+    ("says", "told"),
+    [(4, 4), (4.0, 4), (4.9, 4), (0, 0), (0.5, 0), (2**53, 10**6), (2**60, None), (None, None), (-1, None),
+     (True, None), ("4", None), (math.nan, None), (math.inf, None), ([4], None)],
+)  # fmt: skip
+def test_a_limit_is_whole_and_nonsense_is_none(says: Any, told: int | None) -> None:
+    assert told_limit(says) == told

@@ -64,7 +64,7 @@ def _limit(text: str) -> int:
 
 
 def _limit_or_upstream(text: str) -> int | str:
-    return text if text == settings.FOLLOW else _limit(text)
+    return text if text == settings.UPSTREAM else _limit(text)
 
 
 def _headroom(text: str) -> int:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Level = Literal["ok", "warning", "FAILED"]
 # Of what `doctor` creates for a moment: the smallest there is.
 _TRIAL = settings.Settings(
+    headroom=None,
     limit=1,
     configured_limit=1,
     cooldown=0.0,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from shmlimit.cli.argument import HEADROOM, LIMIT_OR_UPSTREAM, LIMITER_NAME, SECONDS, SLOT_TIMEOUT, SLOTS
 from shmlimit.cli.command import Command
+from shmlimit.cli.limit import shown_limit
 from shmlimit.cli.source import build_source, source_options
 from shmlimit.errors import ConfigMismatchWarning
-from shmlimit.settings import DEFAULT_COOLDOWN, DEFAULT_SLOT_TIMEOUT, DEFAULT_SLOTS, FOLLOW, GATES, ON_STALE
+from shmlimit.settings import DEFAULT_COOLDOWN, DEFAULT_SLOT_TIMEOUT, DEFAULT_SLOTS, GATES, ON_STALE
 
 
 @click.command("create", cls=Command, short_help="Create a limiter.")
@@ -20,9 +21,9 @@ from shmlimit.settings import DEFAULT_COOLDOWN, DEFAULT_SLOT_TIMEOUT, DEFAULT_SL
     "--limit",
     type=LIMIT_OR_UPSTREAM,
     required=True,
-    help="Permits, 0 (closed: everybody waits) to 8000; upstream: what the usage source tells.",
+    help="Permits, 0 (closed: everybody waits) to 8000; `upstream`: the upstream's own limit.",
 )
-@click.option("--headroom", type=HEADROOM, default=0, help="How far below the upstream's limit to stay.  [default: 0]")
+@click.option("--headroom", type=HEADROOM, default=0, help="Permits less than the upstream's own limit.  [default: 0]")
 @click.option(
     "--cooldown", type=SECONDS, help=f"How long a released permit still counts.  [default: {DEFAULT_COOLDOWN:g}]"
 )
@@ -46,7 +47,7 @@ from shmlimit.settings import DEFAULT_COOLDOWN, DEFAULT_SLOT_TIMEOUT, DEFAULT_SL
 @source_options
 def create(
     name: str,
-    limit: int | str,
+    limit: int | Literal["upstream"],
     headroom: int,
     cooldown: float | None,
     slot_timeout: float | None,
@@ -74,8 +75,8 @@ def create(
         raise click.ClickException(" ".join(str(one.message) for one in caught))
     now = limiter.status()
     lowered = f" (limit {now.limit} in force: {now.notice})" if now.notice else ""
-    until = " until the upstream has told its own" if limit == FOLLOW and not existed else ""
-    click.echo(f"{name}: {'exists already' if existed else 'created'}, limit {now.configured_limit}{lowered}{until}")
+    limit_now = shown_limit(now.configured_limit, now.headroom)
+    click.echo(f"{name}: {'exists already' if existed else 'created'}, limit {limit_now}{lowered}")
     return 0
 
 

@@ -6,13 +6,19 @@ import time
 
 import click
 
-from shmlimit.cli.argument import LIMIT, LIMITER_NAME, SECONDS, SLOT_TIMEOUT
+from shmlimit.cli.argument import HEADROOM, LIMIT_OR_UPSTREAM, LIMITER_NAME, SECONDS, SLOT_TIMEOUT
 from shmlimit.cli.command import Command
+from shmlimit.cli.limit import upstreams_own
 
 
 @click.command("set", cls=Command, short_help="Change a limiter's settings.")
 @click.argument("name", type=LIMITER_NAME)
-@click.option("--limit", type=LIMIT, help="Permits, 0 (closed) to 8000; restores what 429s lowered.")
+@click.option(
+    "--limit",
+    type=LIMIT_OR_UPSTREAM,
+    help="Permits, 0 (closed) to 8000: restores what 429s lowered. `upstream`: the upstream's own limit from now on.",
+)
+@click.option("--headroom", type=HEADROOM, help="Permits less than the upstream's own limit, with --limit upstream.")
 @click.option("--cooldown", type=SECONDS, help="How long a released permit still counts, from the next release on.")
 @click.option(
     "--slot-timeout",
@@ -20,7 +26,13 @@ from shmlimit.cli.command import Command
     metavar="SECONDS|off",
     help="When the watchdog takes a permit back; `off`: never.",
 )
-def set_(name: str, limit: int | None, cooldown: float | None, slot_timeout: float | None) -> int:
+def set_(
+    name: str,
+    limit: int | str | None,
+    headroom: int | None,
+    cooldown: float | None,
+    slot_timeout: float | None,
+) -> int:
     """Change the settings of the limiter NAME while it is used.
 
     A higher limit admits waiters at once; a lower one takes no permit away.
@@ -29,12 +41,17 @@ def set_(name: str, limit: int | None, cooldown: float | None, slot_timeout: flo
 
     source = click.get_current_context().get_parameter_source("slot_timeout")
     timeout_given = source is click.core.ParameterSource.COMMANDLINE
+    if headroom is not None and not isinstance(limit, str):
+        raise click.UsageError("--headroom belongs to --limit upstream: give that too")
     if limit is None and cooldown is None and not timeout_given:
         raise click.UsageError("nothing to set: give --limit, --cooldown or --slot-timeout")
     limiter = Limiter(name)
     before = limiter.status()
     changes = []
-    if limit is not None:
+    if isinstance(limit, str):
+        limiter.follow_upstream(headroom or 0)
+        changes.append(f"limit {before.limit} -> {upstreams_own(headroom or 0)}")
+    elif limit is not None:
         limiter.limit = limit
         changes.append(f"limit {before.limit} -> {limit}")
     if cooldown is not None:

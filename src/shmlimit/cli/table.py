@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from shmlimit.cli.limit import shown_limit
 from shmlimit.cli.plain import plain
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ def why_waiting(one: Status) -> str:
     waiting = _in_order(one.waiters)
     weight = waiting[0].weight if waiting else 1
     if one.limit == 0 and one.blocked_by == "full":
-        return "full - the limit is 0, the limiter is closed"
+        closed = "the limiter is closed" if one.headroom is None else "until the upstream tells its own"
+        return f"full - the limit is 0, {closed}"
     reasons = {
         "full": f"full - {_number(one.in_flight)} of {one.limit} in use, the first needs {_number(weight)}",
         "cooling": f"cooling - {one.cooling} released {_permits(one.cooling)} still count{_s(one.cooling)}",
@@ -109,7 +111,7 @@ def _facts(one: Status) -> Table:
         grid.add_row(f"  {fact}", value)
 
     configured = "" if one.limit == one.configured_limit else f" (configured: {one.configured_limit})"
-    row("limit", f"{_number(one.limit)}{configured}")
+    row("limit", f"{shown_limit(one.limit, one.headroom)}{configured}")
     row("in use", f"{_number(one.in_flight)} ({one.held} held, {one.cooling} cooling)")
     row("foreign", _number(one.foreign))
     row("available", _number(one.available))

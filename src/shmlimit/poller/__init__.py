@@ -10,9 +10,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from shmlimit import _core, segment, settings
+from shmlimit import _core, opening, segment, settings
 from shmlimit.errors import ShmlimitError
 from shmlimit.poller import policy
+from shmlimit.poller.follow import follow
 from shmlimit.poller.log import CappedLog
 
 if TYPE_CHECKING:
@@ -55,12 +56,19 @@ def run(name: str, source: UsageSource | None = None, *, on_demand: bool = False
                 return 2
             source = _load(config)
         tries = loop.TRIES if on_demand else None
-        loop.Loop(attachment, source, lambda: segment.is_named(name, attachment), tries=tries).run()
+        loop.Loop(
+            attachment,
+            source,
+            lambda: segment.is_named(name, attachment),
+            lambda: opening.save(name, attachment),
+            tries=tries,
+        ).run()
     except (ShmlimitError, TypeError, ValueError) as error:
         reason = loop.one_line(str(error))
         _log.error("%s", reason)
         with contextlib.suppress(ShmlimitError):
             attachment.write_failure(round(_core.now() * 1e6), reason)
+            follow(attachment, None)
         if on_demand:
             # Elected for a while yet, or the waiters would start the next one every second.
             time.sleep(policy.BACKOFF_MAX)

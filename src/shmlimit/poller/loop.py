@@ -8,8 +8,9 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from shmlimit import _core, settings
+from shmlimit import _core
 from shmlimit.poller import policy
+from shmlimit.poller.follow import follow
 from shmlimit.poller.manners import manners_of
 from shmlimit.usage import UpstreamBlocked, Usage, UsageError
 
@@ -38,6 +39,7 @@ class Loop:
         attachment: This process's attachment, elected.
         source: What to ask.
         is_named: Whether the segment still has its name.
+        save: Saves what must outlive the segment.
         idle_after: Seconds without any other participant after which it ends.
         tries: Failures after which it ends if there was no good poll before; None: it never does.
     """
@@ -47,6 +49,7 @@ class Loop:
         attachment: _core.Attachment,
         source: UsageSource,
         is_named: Callable[[], bool],
+        save: Callable[[], object],
         *,
         idle_after: float = IDLE_AFTER,
         tries: int | None = None,
@@ -54,10 +57,9 @@ class Loop:
         self._attachment = attachment
         self._source = source
         self._is_named = is_named
+        self._save = save
         self._idle_after = idle_after
         self._tries = tries
-        self._headroom = settings.read_headroom(attachment.config())
-        self._followed: int | None = None
         self._rule = "one-per-poll" if attachment.flags() & _core.ONE_PER_POLL else "upstream"
         self._manners = manners_of(source)
         # When the last poll was sent. The last poller's counts too, or a min_interval of minutes would end with it.
@@ -144,23 +146,18 @@ class Loop:
         if decision.gate_count is None or decision.count is None:
             self._fail(census, f"the count {usage.concurrent_sessions!r:.40} is not a number of sessions", None)
             return
-        self._follow(usage.limit)
         self._has_answered = True
         self._failures = 0
         self._not_before = 0.0
         self._foreign = decision.gate_count
         gate_count_milli = min(round(decision.gate_count * 1000), _GATE_COUNT_MAX)
         self._attachment.write_sample(gate_count_milli, round(census.t0 * 1e6), round(decision.count * 1000))
+        # After the sample: a higher limit must not be filled on what was known of others before.
+        self._follow(policy.told_limit(usage.limit))
 
-    def _follow(self, told: object) -> None:
-        """Where the upstream's own limit is followed: it has changed, or this poller is new and finds another one."""
-        limit = None if self._headroom is None else policy.limit_to_follow(told, self._headroom or 0)
-        if limit is None or limit == self._followed:
-            return
-        if limit != self._attachment.snapshot()[0]["configured"]:
-            _log.warning("the upstream's limit is %s: the limit is %d now", told, limit)
-            self._attachment.set_limit(limit)
-        self._followed = limit
+    def _follow(self, told: int | None) -> None:
+        if follow(self._attachment, told):
+            self._save()
 
     def _fail(self, census: policy.Census, reason: str, retry_after: object) -> None:
         self._failures += 1
@@ -171,6 +168,7 @@ class Loop:
         if self._failures == 1:
             _log.warning("no information: %s; until there is, %s", reason, self._without())
         self._attachment.write_failure(round(census.t0 * 1e6), reason)
+        self._follow(None)
 
     def _without(self) -> str:
         closed = self._attachment.flags() & _core.CLOSED_ON_STALE

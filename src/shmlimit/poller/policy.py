@@ -27,9 +27,9 @@ BACKOFF_MAX = 10.0
 BLOCKED_WITHOUT_END = 60.0
 PAUSE_MAX = 86400.0
 RETRY_AFTER_MAX = 3600.0
-LIMIT_MAX = 8000
 # No count and no time is beyond this; a float represents it to the unit.
 _LARGEST = 2.0**53
+_LIMIT_LARGEST = 1e6
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,12 @@ def decide(rule: str, usage: Usage | None, census: Census, counts: str, epoch_no
     return Decision(max(0.0, effective - ours), pause, count)
 
 
+def told_limit(limit: object) -> int | None:
+    """The upstream's own limit in whole permits; None if it has told none that makes sense."""
+    number = _number(limit)
+    return None if number is None else math.floor(min(number, _LIMIT_LARGEST))
+
+
 def _number(value: object) -> float | None:
     """Text, booleans, negative and infinite numbers are nonsense: no information, never zero."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -114,14 +120,6 @@ def pause_of_block(blocked_until: float | None, epoch_now: float) -> float:
     """Seconds to pause when the upstream says it blocks this account; a minute where it does not say until when."""
     seconds = _seconds_until(blocked_until, epoch_now)
     return BLOCKED_WITHOUT_END if seconds is None else seconds
-
-
-def limit_to_follow(limit: object, headroom: int) -> int | None:
-    """Return our limit where the upstream's is followed; None: it has told none that makes sense."""
-    told = _number(limit)
-    if told is None:
-        return None
-    return min(max(1, math.floor(told) - headroom), LIMIT_MAX) if told >= 1 else 0
 
 
 def next_poll(rule: str, census: Census, last_t0: float | None, min_interval: float) -> float | None:
