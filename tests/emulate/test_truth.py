@@ -122,3 +122,11 @@ def test_every_record_is_whole_in_the_file_as_soon_as_it_is_written(tmp_path: Pa
     with TruthLog(path) as log:
         log.write({"worker": "two\nlines", "n": 1})
         assert [json.loads(line) for line in path.read_text().splitlines()] == [{"worker": "two\nlines", "n": 1}]
+
+
+def test_the_use_of_a_limit_that_changes_is_the_use_of_what_there_was() -> None:
+    story = Story(limit=4).tell(0, "begin", own=None).tell(10, "start")
+    story.limit = 1
+    story.end(14, "completed").tell(18, "finish", own=None)
+    # 4 seconds of work, of 4 * 4 and 1 * 4.
+    assert summary(story.lines).utilisation == pytest.approx(4 / 20)

@@ -11,6 +11,7 @@ import pytest
 from starlette.requests import Request
 
 from shmlimit.emulate.usage_endpoint import UsageEndpoint
+from shmlimit.usage import Usage, UsageError, preset
 
 from .conftest import GUARD, work_body
 from .test_account import Scene
@@ -299,3 +300,28 @@ def test_a_reading_that_the_box_turned_away_is_logged(upstream: StartUpstream) -
     assert up.work(0).status_code == 403
     assert up.client.get("/v1/usage").status_code == 403
     assert [event["fault"] for event in up.events("usage")] == ["boxed"]
+
+
+def test_a_stream_of_events_is_read_by_the_preset_that_knows_it(
+    upstream: StartUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEATHERLESS_API_KEY", "key")
+    up = upstream(limit=4, report_lag=0, weights=("large=2.5",))
+    body = {**work_body(ENDLESS, stream=True), "model": "large"}
+    with up.client.stream("POST", "/v1/chat/completions", json=body):
+        with preset("featherless", url=f"{up.emulator.url}/v1/usage/stream") as source:
+            assert source.get_usage() == Usage(2.5, 4)
+        # It goes on: the poller leaves after the first event, others may stay.
+        with up.client.stream("GET", "/v1/usage/stream") as answer:
+            lines = (line for line in answer.iter_lines() if line.startswith("data: "))
+            assert [json.loads(next(lines).removeprefix("data: "))["request_count"] for _ in range(2)] == [1, 1]
+
+
+def test_a_stream_of_events_that_falls_silent_is_no_reading(
+    upstream: StartUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEATHERLESS_API_KEY", "key")
+    up = upstream(usage_faults=("hang-body",))
+    source = preset("featherless", url=f"{up.emulator.url}/v1/usage/stream", timeout=0.5)
+    with source, pytest.raises(UsageError, match=r"0\.5 s|timed? ?-?out|time"):
+        source.get_usage()

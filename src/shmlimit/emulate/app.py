@@ -14,6 +14,7 @@ from starlette.routing import Route
 from shmlimit.emulate.dialect import DIALECTS, WORK_PATHS, Dialect
 from shmlimit.emulate.usage_answer import boxed_document, error_document
 from shmlimit.emulate.usage_endpoint import MOVED_PATH, HangUp, UsageEndpoint
+from shmlimit.emulate.usage_stream import STREAM_PATH, UsageStream
 from shmlimit.emulate.work import WorkEndpoint
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ def build_app(account: Account, *, api_key: str | None, hang_up: HangUp) -> Star
     async def answer_usage(request: Request) -> Response:
         return await usage(request)
 
+    async def answer_stream(request: Request) -> Response:
+        return UsageStream(account)
+
     async def answer_health(request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
@@ -48,6 +52,7 @@ def build_app(account: Account, *, api_key: str | None, hang_up: HangUp) -> Star
         routes=[
             *(_work_route(account, dialect, hang_up) for dialect in DIALECTS),
             Route(USAGE_PATH, answer_usage, methods=["GET"]),
+            Route(STREAM_PATH, answer_stream, methods=["GET"]),
             Route(MOVED_PATH, usage.moved, methods=["GET"]),
             Route("/healthz", answer_health, methods=["GET"]),
             Route("/truth", answer_truth, methods=["GET"]),

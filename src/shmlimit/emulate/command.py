@@ -136,7 +136,8 @@ def emulate(
 ) -> None:
     """Emulate an upstream with a concurrency limit on loopback.
 
-    Serves POST /v1/chat/completions and /v1/messages, GET /v1/usage, GET /healthz and GET /truth until Ctrl-C.
+    Serves POST /v1/chat/completions and /v1/messages, GET /v1/usage (as events: /v1/usage/stream), GET /healthz and GET
+    /truth until Ctrl-C.
     """
     try:
         settings = EmulatorSettings(**values) if scenario is None else _of_scenario(scenario, context, values)

@@ -63,9 +63,9 @@ class TruthSummary:
         foreign_sessions: Foreign sessions that started.
         peak_in_flight: Most own sessions working at once.
         peak_counted: Most sessions, own and foreign, counted at once.
-        utilisation: Own working time over limit times *duration*; 0 when *duration* is 0.
+        utilisation: Own working time over *duration* times the limit, as it was; 0 when *duration* is 0.
         duration: Seconds from the first own work to `until` or the last event.
-        limit: The soft cap.
+        limit: The soft cap at the end.
     """
 
     sessions: int
@@ -118,7 +118,7 @@ class _Replay:
         self.now = -math.inf
         self.own_working = self.counted = 0
         self.first_work = math.inf
-        self.busy = 0.0
+        self.busy = self.capacity = 0.0
         self.limit = 0
         self.tally = dict.fromkeys(("sessions", "refused", "turned_away", "aborted", "foreign_sessions"), 0)
         self.peak_in_flight = self.peak_counted = 0
@@ -137,12 +137,11 @@ class _Replay:
         end = self.now if self.until == math.inf else self.until
         self._pass_time(end)
         duration = max(0.0, min(end, self.until) - self.first_work)
-        capacity = self.limit * duration
         return TruthSummary(
             **self.tally,
             peak_in_flight=self.peak_in_flight,
             peak_counted=self.peak_counted,
-            utilisation=self.busy / capacity if capacity > 0 else 0.0,
+            utilisation=self.busy / self.capacity if self.capacity > 0 else 0.0,
             duration=duration,
             limit=self.limit,
         )
@@ -152,6 +151,8 @@ class _Replay:
         if begin < end:
             self._note_level(begin)
             self.busy += self.own_working * (end - begin) if self.own_working else 0.0
+            if self.first_work <= begin:
+                self.capacity += self.limit * (end - begin)
         self.now = max(self.now, to)
 
     def _note_level(self, at: float) -> None:
