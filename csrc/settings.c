@@ -38,14 +38,14 @@ enum shmlimit_status limiter_set_limit(struct limiter *l, uint32_t limit)
 
 enum shmlimit_status limiter_follow(struct limiter *l, uint32_t follow)
 {
-    enum shmlimit_status status = attach_ready(l);
+    enum shmlimit_status status;
 
-    if (status != SHMLIMIT_OK)
+    patience_begin();
+    if ((status = attach_ready(l)) != SHMLIMIT_OK)
         return status;
-    /* In the segment, as the poller and who sets the limit may share nothing else (containers: no file), and as one CAS has
-     * to decide between them. any -> any. Pairs with poller_set_limit(). Who is to set the limit by hand comes here first: a poller that has not
-     * seen this yet has read limits before, so its CAS fails or what is set by hand comes after it.
-     * Crash: before: as it was; after: it is as it says, with the old limit. */
+    /* any -> any. Pairs with poller_set_limit(). Who is to set the limit by hand comes here first: a poller that has not
+     * seen this yet has read limits before, so its CAS fails or what is set by hand comes after it. In the segment, as they
+     * may share nothing else. Crash: before: as it was; after: it is as it says, with the old limit. */
     store32(&l->header->settings.follow, follow);
     return SHMLIMIT_OK;
 }

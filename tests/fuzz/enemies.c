@@ -157,7 +157,7 @@ static void use(struct limiter *l, struct permit *permit, struct dice *dice)
 {
     struct request request = {.weight_milli = 1 + roll(dice, 2000), .since_ns = 1, .label = "x", .label_length = 1};
     uint32_t taken_back;
-    bool reduced;
+    bool reduced, changed;
 
     switch (roll(dice, 13)) {
     case 0:
@@ -181,6 +181,7 @@ static void use(struct limiter *l, struct permit *permit, struct dice *dice)
         break;
     case 7:
         is_documented(limiter_set_limit(l, 1 + roll(dice, 4)));
+        is_documented(limiter_follow(l, roll(dice, 3)));
         break;
     case 8:
         is_documented(limiter_reset(l));
@@ -191,6 +192,7 @@ static void use(struct limiter *l, struct permit *permit, struct dice *dice)
     case 10:
         is_documented(poller_elect(l));
         is_documented(poller_write_sample(l, roll(dice, 3000), os_now_us(), 0));
+        is_documented(poller_set_limit(l, 1 + roll(dice, 4), &changed));
         poller_resign(l);
         is_documented(feed_write_sample(l, roll(dice, 3000), roll(dice, 3000), os_now_us(), 0));
         break;

@@ -154,6 +154,24 @@ def _end_pause(doomed: Doomed) -> object:
     return None
 
 
+def _follow(doomed: Doomed) -> object:
+    doomed.attachment.follow(0)
+    return None
+
+
+def _follow_limit(doomed: Doomed) -> object:
+    """What a poller does when the upstream has raised it; then a person sets it again, for the next trial."""
+    raised = doomed.attachment.follow_limit(LIMIT + 1)
+    doomed.attachment.follow(None)
+    return raised
+
+
+def _poll_and_follow(doomed: Doomed) -> None:
+    _attach(doomed)
+    assert doomed.attachment.elect_poller()
+    doomed.attachment.follow(0)
+
+
 def _create(doomed: Doomed) -> object:
     return Limiter(doomed.name, limit=LIMIT, cooldown=0, slots=SLOTS)
 
@@ -222,6 +240,8 @@ SHARED = (
     Operation("write a failed poll", _fail, _poll, _queue_only),
     Operation("write what an answer told", _feed, _attach, _fill_and_queue),
     Operation("end this pause", _end_pause, _attach, _pause_and_queue),
+    Operation("follow the upstream's limit", _follow, _attach),
+    Operation("raise the limit to the upstream's", _follow_limit, _poll_and_follow, _fill_and_queue, limit=LIMIT + 1),
 )
 """What participants do to a segment and each other."""
 
