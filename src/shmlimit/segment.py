@@ -143,7 +143,10 @@ def attach_or_create(name: str, settings: Callable[[], Settings]) -> tuple[_core
         except LimiterNotFound:
             if (attachment := create(name, settings())) is not None:
                 return attachment, True
-    raise LimiterNotFound(f"{name!r} was created and destroyed {_ATTEMPTS} times meanwhile; try again")
+    raise LimiterNotFound(
+        f"{name!r} could neither be attached to nor created, {_ATTEMPTS} times: others create and destroy it, or one "
+        "who destroys it has stopped half-way; try again"
+    )
 
 
 def destroy(name: str, *, force: bool = False) -> None:
