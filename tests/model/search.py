@@ -65,7 +65,7 @@ def search(
     _run(["gcc", *speed, "-w", "-DSAFETY", f"-DMEMLIM={MEGABYTES_MAX}", "-o", "pan", "pan.c"], directory)
     bound = [] if minutes is None else [f"-w{BITS_LOG}", f"-Q{minutes}"]
     report = _run([str(directory / "pan"), f"-m{DEPTH_MAX if large else DEPTH_MAX // 10}", *bound], directory)
-    found = re.search(r"(\d+) states, stored", report)
+    found = re.search(r"([\d.e+]+) states, stored", report)  # from 10^8 on: 1.23e+08
     error = re.search(r"^pan:\d+: (.*)$", report, re.MULTILINE)
     was_cut = "Search not completed" in report and not error and "Time limit" not in report
     if not found or "max search depth too small" in report or was_cut:
@@ -75,4 +75,4 @@ def search(
         replay = [str(directory / "pan"), "-r", f"{model.name}.trail"]
         lines = subprocess.run(replay, cwd=directory, capture_output=True, text=True, check=False).stdout.splitlines()
         trace = "\n".join(line for line in lines if "proc " in line)[-TRACE_MAX:]
-    return Outcome(int(found[1]), error[1] if error else "", trace)
+    return Outcome(int(float(found[1])), error[1] if error else "", trace)
