@@ -147,6 +147,7 @@ def test_setting_the_wall_clock_changes_nothing(
     limiter.resume()
     limiter.cooldown = 0
     if "long cooldown" not in step:
+        wait_for(lambda: not limiter.status().cooling)
         all_is_free(limiter)
 
 
