@@ -241,6 +241,8 @@ static void one_per_poll_admits_one_waiter_per_sample(void)
     pass(1000);
     sample(4000);
     CHECK_EQUAL(is_in() + limiter_holds(&me, &second), 1);
+    pass(STALE_US);
+    CHECK_EQUAL(blocked_by(), BLOCKED_NOT); /* whoever looks first admits */
     pass(1000);
     sample(3999);
     CHECK(is_in() && limiter_holds(&me, &second));
