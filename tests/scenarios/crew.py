@@ -8,6 +8,7 @@ import math
 import os
 import select
 import sys
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -42,12 +43,15 @@ def work(name: str, first: float, others: float) -> None:
     url = hear()
     # Not for ever, so that it hears when it is to stop.
     transport = LimitedTransport(Limiter(name), sending, provider="umans", timeout=PATIENCE)
+    since = time.time()
     body = {"user": str(os.getpid()), "duration": first, "stream": True}
     with httpx.Client(base_url=url, transport=transport, timeout=HANG) as client:
         while not _is_told_to_stop():
             with contextlib.suppress(PermitTimeout):
-                client.post("/v1/chat/completions", json=body)
+                # Who was not served in time comes again in its old turn.
+                client.post("/v1/chat/completions", json=body, extensions={"shmlimit": {"since": since}})
                 body["duration"] = others
+                since = time.time()
     say("done")
 
 
