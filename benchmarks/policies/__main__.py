@@ -39,8 +39,10 @@ def main() -> None:
             print(report.row(scenario, results[scenario]), flush=True)
     if arguments.write:
         report.write(results, arguments.write / "RESULTS.md")
+        plots = arguments.write / "plots"
+        plots.mkdir(exist_ok=True)
         for scenario, figures in results.items():
-            chart.draw(scenario, figures, arguments.write)
+            chart.draw(scenario, figures, plots)
 
 
 if __name__ == "__main__":

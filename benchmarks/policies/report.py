@@ -38,7 +38,7 @@ def row(scenario: Scenario, figures: Mapping[str, Figures]) -> str:
 def write(results: Mapping[Scenario, Mapping[str, Figures]], path: Path) -> None:
     """Write the whole table, with the plots below it."""
     rows = [row(scenario, figures) for scenario, figures in results.items()]
-    plots = [f"![{scenario.name}]({picture(scenario)})" for scenario in results]
+    plots = [f"![{scenario.name}](plots/{picture(scenario)})" for scenario in results]
     path.write_text(
         _TITLE + environment.line() + "\n\n" + "\n".join([head(), *rows]) + "\n\n" + "\n".join(plots) + "\n"
     )
